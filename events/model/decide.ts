@@ -1,0 +1,234 @@
+// What follows from a command on a model: one total switch from state and command to events, or to one refusal.
+import type { Decider, Decision } from '../decider.ts';
+import { isDigits } from '../names.ts';
+import type { ModelCommand, ModelPatch, ModelRefusal, NewVersion, VersionRef } from './commands.ts';
+import { deploy, reportDeployment, undeploy } from './deployments.ts';
+import type { ModelEvent, ModelEventData } from './events.ts';
+import {
+  archive,
+  becomesDefault,
+  demote,
+  deprecate,
+  moveReadiness,
+  promote,
+  promotion,
+  restore,
+  setDefault,
+} from './release.ts';
+import { evolveModelState, forkModelState, initialModelState } from './state.ts';
+import type { Model, ModelState, Version } from './state.ts';
+
+type Outcome = Decision<ModelEvent, ModelRefusal>;
+
+/** The version that a caller means, or null. `latest` is the newest that is not archived. */
+export function findVersion(state: ModelState, ref: VersionRef): Version | null {
+  const byNumber = (number: number | null | undefined): Version | null =>
+    number === null || number === undefined ? null : (state.versions.get(number) ?? null);
+  switch (ref.by) {
+    case 'number':
+      return byNumber(ref.number);
+    case 'label':
+      return byNumber(state.numberByLabel.get(ref.label));
+    case 'id':
+      return byNumber(state.numberByVersionId.get(ref.version_id));
+    case 'default':
+      return byNumber(state.model?.default_number);
+    case 'latest': {
+      for (let number = state.model?.last_number ?? 0; number > 0; number--) {
+        const version = state.versions.get(number);
+        if (version !== undefined && version.stage !== 'archived') return version;
+      }
+      return null;
+    }
+  }
+}
+
+/** The reference as the caller wrote it, for a refusal. */
+export function showVersionRef(ref: VersionRef): string {
+  switch (ref.by) {
+    case 'number':
+      return String(ref.number);
+    case 'label':
+      return ref.label;
+    case 'id':
+      return ref.version_id;
+    case 'default':
+    case 'latest':
+      return ref.by;
+  }
+}
+
+function registerModel(
+  state: ModelState,
+  command: Extract<ModelCommand, { type: 'RegisterModel' }>,
+): Outcome {
+  if (state.model !== null) return { refusal: { code: 'name_taken', name: command.name } };
+  const registered: ModelEvent = {
+    type: 'model.registered',
+    data: { model_id: command.model_id, serial: 0, name: command.name, ...command.facts },
+  };
+  if (command.first_version === null) return { events: [registered] };
+  const first = newVersion(
+    command.model_id,
+    initialModelState(),
+    command.first_version,
+    command.reason,
+  );
+  return first.refusal === undefined ? { events: [registered, ...first.events] } : first;
+}
+
+/** A version is made in development and, if a higher stage was asked for, promoted in the same append. */
+function newVersion(
+  modelId: string,
+  state: ModelState,
+  version: NewVersion,
+  reason: string | null,
+): Outcome {
+  const { facts, version_id, readiness, stage } = version;
+  const number = (state.model?.last_number ?? 0) + 1;
+  const taken = (by: 'label' | 'sha256', value: string, other: number): Outcome => ({
+    refusal: {
+      code: 'version_exists',
+      by,
+      value,
+      number: other,
+      version_id: state.versions.get(other)!.facts.version_id,
+    },
+  });
+  if (facts.label !== null) {
+    if (isDigits(facts.label) && facts.label !== String(number))
+      return { refusal: { code: 'label_not_its_number', label: facts.label, number } };
+    const other = state.numberByLabel.get(facts.label);
+    if (other !== undefined) return taken('label', facts.label, other);
+  }
+  const sha256 = facts.content_digest?.sha256 ?? null;
+  if (sha256 !== null) {
+    const other = state.numberBySha256.get(sha256);
+    if (other !== undefined) return taken('sha256', sha256, other);
+  }
+  if (stage === 'production' && state.model?.state === 'inactive')
+    return { refusal: { code: 'model_inactive', state: state.model.state } };
+  const data: ModelEventData<'model.versioned'> = {
+    model_id: modelId,
+    version_id,
+    serial: 0,
+    number,
+    ...facts,
+    stage: 'development',
+    readiness,
+  };
+  const made = { facts: data, stage: data.stage };
+  return {
+    events: [
+      { type: 'model.versioned', data },
+      ...becomesDefault(state, made, version.is_default),
+      ...(stage === 'development' ? [] : promotion(state, made, stage, reason)),
+    ],
+  };
+}
+
+/** Objects merge by key, null removes one; null for the whole clears it. */
+function merged<Value>(
+  before: Record<string, Value>,
+  patch: Record<string, Value | null> | null,
+): Record<string, Value> {
+  if (patch === null) return {};
+  const after: Record<string, Value> = { ...before };
+  for (const [key, value] of Object.entries(patch))
+    if (value === null) delete after[key];
+    else after[key] = value;
+  return after;
+}
+
+const same = (left: unknown, right: unknown): boolean =>
+  JSON.stringify(left) === JSON.stringify(right);
+
+function updateModel(model: Model, patch: ModelPatch): Outcome {
+  const changed: ModelEventData<'model.updated'>['changed'] = {};
+  const previous: ModelEventData<'model.updated'>['previous'] = {};
+  const { tags, metadata, ...fields } = patch;
+  const wanted: Record<string, (typeof changed)[string] | undefined> = { ...fields };
+  if (tags !== undefined) wanted['tags'] = merged(model.tags, tags);
+  if (metadata !== undefined) wanted['metadata'] = merged(model.metadata, metadata);
+  for (const [field, value] of Object.entries(wanted)) {
+    const before = model[field as keyof ModelPatch];
+    if (value === undefined || same(before, value)) continue;
+    changed[field] = value;
+    previous[field] = before;
+  }
+  return Object.keys(changed).length === 0
+    ? { events: [] }
+    : {
+        events: [{ type: 'model.updated', data: { model_id: model.model_id, changed, previous } }],
+      };
+}
+
+/** Decides a command on the folded state. Pure; see `ModelRefusal` for every way to say no. */
+export function decideModel(state: ModelState, command: ModelCommand): Outcome {
+  if (command.type === 'RegisterModel') return registerModel(state, command);
+  if (state.model === null) return { refusal: { code: 'model_not_found' } };
+  switch (command.type) {
+    case 'UpdateModel':
+      return updateModel(state.model, command.patch);
+    case 'CreateVersion':
+      return newVersion(state.model.model_id, state, command.version, command.reason);
+    case 'ReportDeployment':
+    case 'Undeploy': {
+      const deployment = state.deployments.get(command.deployment_id);
+      if (deployment === undefined)
+        return { refusal: { code: 'deployment_not_found', deployment_id: command.deployment_id } };
+      return command.type === 'Undeploy'
+        ? undeploy(state, deployment, command)
+        : reportDeployment(state, deployment, command);
+    }
+    case 'StartTesting':
+    case 'Approve':
+    case 'Reject':
+    case 'Promote':
+    case 'Demote':
+    case 'Deprecate':
+    case 'Archive':
+    case 'Restore':
+    case 'SetDefault':
+    case 'Deploy': {
+      const version = findVersion(state, command.version);
+      if (version === null)
+        return { refusal: { code: 'version_not_found', version: showVersionRef(command.version) } };
+      return decideVersion(state, version, command);
+    }
+  }
+}
+
+type VersionCommand = Extract<ModelCommand, { version: VersionRef }>;
+
+function decideVersion(state: ModelState, version: Version, command: VersionCommand): Outcome {
+  switch (command.type) {
+    case 'StartTesting':
+      return moveReadiness(version, 'version.testing_started', 'testing', command.reason);
+    case 'Approve':
+      return moveReadiness(version, 'version.approved', 'approved', command.reason);
+    case 'Reject':
+      return moveReadiness(version, 'version.rejected', 'rejected', command.reason);
+    case 'Promote':
+      return promote(state, version, command);
+    case 'Demote':
+      return demote(version, command);
+    case 'Deprecate':
+      return deprecate(version, command);
+    case 'Archive':
+      return archive(state, version, command);
+    case 'Restore':
+      return restore(state, version, command);
+    case 'SetDefault':
+      return setDefault(state, version);
+    case 'Deploy':
+      return deploy(state, version, command);
+  }
+}
+
+export const modelDecider: Decider<ModelState, ModelCommand, ModelEvent, ModelRefusal> = {
+  initial: initialModelState,
+  decide: decideModel,
+  evolve: (state, event) => evolveModelState(state, event),
+  fork: forkModelState,
+};

@@ -1,0 +1,350 @@
+// The release ladder: which stage follows which, what leaves production when another arrives, and what is in use.
+import type { Decision } from '../decider.ts';
+import type { ArchiveCause, ModelCommand, ModelRefusal, Use } from './commands.ts';
+import { stages } from './events.ts';
+import type { ModelEvent, ModelEventData, Readiness, Stage } from './events.ts';
+import type { ModelState, Version } from './state.ts';
+
+type Outcome = Decision<ModelEvent, ModelRefusal>;
+type CommandOf<T extends ModelCommand['type']> = Extract<ModelCommand, { type: T }>;
+
+/** Which command moves a version from one stage to another; what is not here is illegal. */
+const ladder: Record<
+  Stage,
+  Partial<Record<Stage, 'promote' | 'demote' | 'deprecate' | 'archive' | 'restore'>>
+> = {
+  development: {
+    staging: 'promote',
+    production: 'promote',
+    deprecated: 'deprecate',
+    archived: 'archive',
+  },
+  staging: {
+    development: 'demote',
+    production: 'promote',
+    deprecated: 'deprecate',
+    archived: 'archive',
+  },
+  production: { staging: 'demote', deprecated: 'deprecate', archived: 'archive' },
+  deprecated: { staging: 'promote', production: 'promote', archived: 'archive' },
+  archived: { development: 'restore', staging: 'restore' },
+};
+
+export const legalStages = (from: Stage): readonly Stage[] =>
+  stages.filter((to) => ladder[from][to] !== undefined);
+
+/** The stages to which this verb can move a version that stands at `from`. */
+const stagesBy = (from: Stage, verb: string): readonly Stage[] =>
+  stages.filter((to) => ladder[from][to] === verb);
+
+const illegalStage = (from: Stage, to: Stage): Outcome => ({
+  refusal: {
+    code: 'illegal_transition',
+    axis: 'stage',
+    from,
+    to,
+    legal_transitions: legalStages(from),
+  },
+});
+
+/** As much of a version as a move needs; one that is only being made has no more yet. */
+type Candidate = Pick<Version, 'facts' | 'stage'>;
+
+const versionRef = ({ facts }: Candidate) => ({
+  model_id: facts.model_id,
+  version_id: facts.version_id,
+  number: facts.number,
+  label: facts.label,
+});
+
+/** Everything that keeps a version from being archived, deleted or purged. */
+export function usesOf(state: ModelState, version: Version): Use[] {
+  const uses: Use[] = [];
+  if (version.stage === 'production') uses.push({ kind: 'production' });
+  if (version.is_default && state.model?.default_set_by === 'caller')
+    uses.push({ kind: 'default' });
+  if (version.activation === 'active') uses.push({ kind: 'active' });
+  for (const { deployment_id, environment, region, status } of version.live)
+    uses.push({ kind: 'deployment', deployment_id, environment, region, status });
+  return uses;
+}
+
+/**
+ * The version that takes over a default set by the registry when `leaving` is archived: the production version, else
+ * the newest in development or staging, else deprecated, else none. `arriving` is about to be in production.
+ */
+function heirOfDefault(
+  state: ModelState,
+  leaving: Version,
+  arriving: Candidate | null,
+): Candidate | null {
+  if (arriving !== null) return arriving;
+  let heir: Version | null = null;
+  let heirRank = 0;
+  const rank: Record<Stage, number> = {
+    production: 3,
+    staging: 2,
+    development: 2,
+    deprecated: 1,
+    archived: 0,
+  };
+  for (const version of state.versions.values()) {
+    if (version === leaving) continue;
+    const mine = rank[version.stage];
+    if (
+      mine > heirRank ||
+      (mine === heirRank && heir !== null && version.facts.number > heir.facts.number)
+    ) {
+      heir = version;
+      heirRank = mine;
+    }
+  }
+  return heirRank === 0 ? null : heir;
+}
+
+function defaultMoves(
+  modelId: string,
+  { model }: ModelState,
+  to: Candidate | null,
+  setBy: 'registry' | 'caller',
+): ModelEvent {
+  return {
+    type: 'default.changed',
+    data: {
+      model_id: modelId,
+      version_id: to?.facts.version_id ?? null,
+      number: to?.facts.number ?? null,
+      previous_version_id: model?.default_version_id ?? null,
+      previous_number: model?.default_number ?? null,
+      set_by: setBy,
+    },
+  };
+}
+
+/** The events that archive a version which nothing uses; a default that the registry set moves first. */
+function archiving(
+  state: ModelState,
+  version: Version,
+  because: ArchiveCause,
+  reason: string | null,
+  arriving: Candidate | null,
+): ModelEvent[] {
+  const events: ModelEvent[] = [];
+  if (version.is_default)
+    events.push(
+      defaultMoves(
+        version.facts.model_id,
+        state,
+        heirOfDefault(state, version, arriving),
+        'registry',
+      ),
+    );
+  events.push({
+    type: 'model.archived',
+    data: {
+      ...versionRef(version),
+      from_stage: version.stage,
+      cause: because.cause,
+      plan_id: because.plan_id,
+      rule: because.rule,
+      archive_uri: null,
+      purge_not_before: null,
+      reason,
+    },
+  });
+  return events;
+}
+
+/** What becomes of the incumbent: archived if nothing else uses it, else deprecated until its last use ends. */
+function displacing(state: ModelState, incumbent: Version, arriving: Candidate): ModelEvent[] {
+  const otherUses = usesOf(state, incumbent).some((use) => use.kind !== 'production');
+  if (!otherUses)
+    return archiving(
+      state,
+      incumbent,
+      { cause: 'superseded', plan_id: null, rule: null },
+      null,
+      arriving,
+    );
+  return [
+    {
+      type: 'version.superseded',
+      data: {
+        ...versionRef(incumbent),
+        from_stage: 'production',
+        to_stage: 'deprecated',
+        superseded_by_version_id: arriving.facts.version_id,
+      },
+    },
+  ];
+}
+
+/** The events of a legal promotion. The incumbent leaves first, so that no prefix has two production versions. */
+export function promotion(
+  state: ModelState,
+  version: Candidate,
+  toStage: 'staging' | 'production',
+  reason: string | null,
+): ModelEvent[] {
+  const incumbentNumber = toStage === 'production' ? state.model?.production.at(-1) : undefined;
+  const incumbent = incumbentNumber === undefined ? undefined : state.versions.get(incumbentNumber);
+  const promoted: ModelEventData<'model.promoted'> = {
+    ...versionRef(version),
+    from_stage: version.stage,
+    to_stage: toStage,
+    mode: version.stage === 'deprecated' ? 'reinstate' : 'normal',
+    promotion_request_id: null,
+    approvals: [],
+    gates: [],
+    policy_ref: null,
+    content_digest: version.facts.content_digest,
+    evidence_digest: null,
+    superseded_version_id: incumbent?.facts.version_id ?? null,
+    previous_production_version_id: incumbent?.facts.version_id ?? null,
+    rollback_of: null,
+    reason,
+  };
+  const displaced = incumbent === undefined ? [] : displacing(state, incumbent, version);
+  return [...displaced, { type: 'model.promoted', data: promoted }];
+}
+
+export function promote(
+  state: ModelState,
+  version: Version,
+  command: CommandOf<'Promote'>,
+): Outcome {
+  const { to_stage } = command;
+  if (version.stage === to_stage) return { events: [] };
+  if (
+    ladder[version.stage][to_stage] !== 'promote' ||
+    (to_stage !== 'staging' && to_stage !== 'production')
+  )
+    return illegalStage(version.stage, to_stage);
+  if (to_stage === 'production' && state.model!.state === 'inactive')
+    return { refusal: { code: 'model_inactive', state: state.model!.state } };
+  return { events: promotion(state, version, to_stage, command.reason) };
+}
+
+export function demote(version: Version, command: CommandOf<'Demote'>): Outcome {
+  const { to_stage, reason } = command;
+  if (version.stage === to_stage) return { events: [] };
+  if (ladder[version.stage][to_stage] !== 'demote') return illegalStage(version.stage, to_stage);
+  return {
+    events: [
+      {
+        type: 'version.demoted',
+        data: { ...versionRef(version), from_stage: version.stage, to_stage, reason },
+      },
+    ],
+  };
+}
+
+/** Where a demotion without a stage leads: one rung down. */
+export const rungBelow = (from: Stage): Stage => stagesBy(from, 'demote')[0] ?? 'development';
+
+export function deprecate(version: Version, command: CommandOf<'Deprecate'>): Outcome {
+  if (version.stage === 'deprecated') return { events: [] };
+  if (ladder[version.stage].deprecated !== 'deprecate')
+    return illegalStage(version.stage, 'deprecated');
+  return {
+    events: [
+      {
+        type: 'version.deprecated',
+        data: {
+          ...versionRef(version),
+          from_stage: version.stage,
+          sunset_at: command.sunset_at,
+          reason: command.reason,
+        },
+      },
+    ],
+  };
+}
+
+export function archive(
+  state: ModelState,
+  version: Version,
+  command: CommandOf<'Archive'>,
+): Outcome {
+  if (version.stage === 'archived') return { events: [] };
+  const blocking = usesOf(state, version);
+  if (blocking.length > 0)
+    return { refusal: { code: 'in_use', number: version.facts.number, blocking } };
+  return { events: archiving(state, version, command.because, command.reason, null) };
+}
+
+export function restore(
+  state: ModelState,
+  version: Version,
+  command: CommandOf<'Restore'>,
+): Outcome {
+  const { to_stage, reason } = command;
+  if (version.stage === to_stage) return { events: [] };
+  if (ladder[version.stage][to_stage] !== 'restore') return illegalStage(version.stage, to_stage);
+  const events: ModelEvent[] = [
+    {
+      type: 'version.restored',
+      data: { ...versionRef(version), from_stage: version.stage, to_stage, reason },
+    },
+  ];
+  if (state.model!.default_number === null)
+    events.push(defaultMoves(version.facts.model_id, state, version, 'registry'));
+  return { events };
+}
+
+const readinessFrom: Record<Readiness, readonly Readiness[]> = {
+  training: ['testing', 'approved', 'rejected'],
+  testing: ['approved', 'rejected'],
+  approved: [],
+  rejected: ['testing'],
+};
+
+export function moveReadiness(
+  version: Version,
+  type: 'version.testing_started' | 'version.approved' | 'version.rejected',
+  to: Readiness,
+  reason: string | null,
+): Outcome {
+  const from = version.readiness;
+  if (from === to) return { events: [] };
+  if (!readinessFrom[from].includes(to))
+    return {
+      refusal: {
+        code: 'illegal_transition',
+        axis: 'readiness',
+        from,
+        to,
+        legal_transitions: readinessFrom[from],
+      },
+    };
+  return {
+    events: [
+      { type, data: { ...versionRef(version), from_readiness: from, to_readiness: to, reason } },
+    ],
+  };
+}
+
+export function setDefault(state: ModelState, version: Version): Outcome {
+  if (version.is_default && state.model!.default_set_by === 'caller') return { events: [] };
+  if (version.stage === 'deprecated' || version.stage === 'archived')
+    return {
+      refusal: {
+        code: 'version_retired',
+        number: version.facts.number,
+        stage: version.stage,
+        wanted: 'default',
+      },
+    };
+  return { events: [defaultMoves(version.facts.model_id, state, version, 'caller')] };
+}
+
+/** The first version, or the next one while no default is left, becomes the default by itself. */
+export function becomesDefault(
+  state: ModelState,
+  version: Candidate,
+  byCaller: boolean,
+): ModelEvent[] {
+  const noneYet = (state.model?.default_number ?? null) === null;
+  if (!byCaller && !noneYet) return [];
+  return [defaultMoves(version.facts.model_id, state, version, byCaller ? 'caller' : 'registry')];
+}

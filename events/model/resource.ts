@@ -1,0 +1,165 @@
+// What an answer shows of folded rows. The write's answer and the view use the same functions, so they cannot differ.
+import { flatMetrics, metricsBySplit } from './metrics.ts';
+import type { Deployment, Model, Version } from './state.ts';
+
+/** Where the model's stream stands: every resource under it carries this, and the ETag is `stream_version`. */
+type StreamPlace = { stream_version: number; position: number };
+
+export function modelResource(model: Model) {
+  const counts = model.versions_by_stage;
+  return {
+    id: model.model_id,
+    model_id: model.model_id,
+    serial: model.serial,
+    name: model.name,
+    description: model.description,
+    owner: model.owner,
+    team: model.team,
+    project: model.project,
+    framework: model.framework,
+    model_type: model.model_type,
+    task: model.task,
+    subject: model.subject,
+    category: model.category,
+    tags: model.tags,
+    metadata: model.metadata,
+    state: model.state,
+    is_active: model.state === 'active',
+    default_version: model.default_number,
+    default_version_id: model.default_version_id,
+    production_version: model.production.at(-1) ?? null,
+    latest_version: model.last_number === 0 ? null : model.last_number,
+    version_count:
+      counts.development + counts.staging + counts.production + counts.deprecated + counts.archived,
+    versions_by_stage: counts,
+    created_at: model.created_at,
+    created_by: model.created_by.subject,
+    declared_by: model.created_by.declared_by,
+    updated_at: model.updated_at,
+    position: model.position,
+    stream_version: model.stream_version,
+  };
+}
+
+/** The status of document [3]: the stage where it says so, else the readiness (`rejected` shows as `testing`). */
+function statusOf({ stage, readiness }: Version): string {
+  if (stage === 'archived' || stage === 'deprecated') return stage;
+  return readiness === 'rejected' ? 'testing' : readiness;
+}
+
+/** A version under its model, of which name and place in the stream are shown. */
+export function versionResource(version: Version, model: Pick<Model, 'name'> & StreamPlace) {
+  const { facts } = version;
+  const metrics = flatMetrics(facts.metrics);
+  const deployed = version.live.filter((deployment) => deployment.status === 'deployed');
+  return {
+    id: facts.version_id,
+    version_id: facts.version_id,
+    model_id: facts.model_id,
+    model_name: model.name,
+    serial: facts.serial,
+    number: facts.number,
+    label: facts.label,
+    version: facts.label ?? String(facts.number),
+    description: facts.description,
+    tags: facts.tags,
+    metadata: facts.metadata,
+    stage: version.stage,
+    readiness: version.readiness,
+    status: statusOf(version),
+    activation: version.activation,
+    artifact: version.artifact,
+    is_default: version.is_default,
+    content_digest: facts.content_digest,
+    hash: facts.content_digest?.sha256 ?? null,
+    checksum: facts.content_digest?.sha256 ?? null,
+    size_bytes: facts.size_bytes,
+    file_size: facts.size_bytes,
+    file_path: facts.files[0]?.path ?? null,
+    artifact_uri: facts.artifact_uri,
+    archive_uri: version.archive_uri,
+    files: facts.files,
+    format: facts.format,
+    framework: facts.framework,
+    model_type: facts.model_type,
+    region: facts.region,
+    signature: facts.signature,
+    input_shape: facts.signature?.input_shape ?? null,
+    output_shape: facts.signature?.output_shape ?? null,
+    metrics,
+    metrics_by_split: metricsBySplit(facts.metrics),
+    accuracy: metrics['accuracy'] ?? null,
+    precision: metrics['precision'] ?? null,
+    recall: metrics['recall'] ?? null,
+    f1_score: metrics['f1_score'] ?? null,
+    mAP: metrics['mAP'] ?? null,
+    evaluated_at: facts.evaluated_at,
+    hyperparameters: facts.hyperparameters,
+    training_config: facts.training_config,
+    eval_score: facts.eval_score,
+    cost_per_1k: facts.cost_per_1k,
+    slo_ok: facts.slo_ok,
+    runtime_environment: facts.runtime_environment,
+    lineage: facts.lineage,
+    release_notes: facts.release_notes,
+    deployed_to: [...new Set(deployed.map((deployment) => deployment.environment))],
+    deployment_config: deployed.at(-1)?.config ?? null,
+    created_at: version.created_at,
+    created_by: version.created_by.subject,
+    declared_by: version.created_by.declared_by,
+    updated_at: version.updated_at,
+    stage_changed_at: version.stage_changed_at,
+    promoted_at: version.promoted_at,
+    deprecated_at: version.deprecated_at,
+    sunset_at: version.sunset_at,
+    archived_at: version.archived_at,
+    archive_cause: version.archive_cause,
+    last_used_at: version.last_used_at,
+    position: model.position,
+    stream_version: model.stream_version,
+  };
+}
+
+export function deploymentResource(
+  deployment: Deployment,
+  model: Pick<Model, 'name'> & StreamPlace,
+) {
+  return {
+    id: deployment.deployment_id,
+    deployment_id: deployment.deployment_id,
+    model_id: deployment.model_id,
+    model_name: model.name,
+    version_id: deployment.version_id,
+    model_version_id: deployment.version_id,
+    number: deployment.number,
+    label: deployment.label,
+    version: deployment.label ?? String(deployment.number),
+    environment: deployment.environment,
+    deployment_target: deployment.environment,
+    region: deployment.region,
+    endpoint_url: deployment.endpoint_url,
+    strategy: deployment.strategy,
+    traffic_percent: deployment.traffic_percent,
+    config: deployment.config,
+    content_digest: deployment.content_digest,
+    replaces_deployment_id: deployment.replaces_deployment_id,
+    external_ref: deployment.external_ref,
+    status: deployment.status,
+    deployment_status: deployment.status,
+    requested_at: deployment.requested_at,
+    deployed_at: deployment.deployed_at,
+    deployed_by: deployment.deployed_by.declared_by ?? deployment.deployed_by.subject,
+    ended_at: deployment.ended_at,
+    rollback_at: deployment.rollback_at,
+    rollback_reason: deployment.rollback_at === null ? null : deployment.reason,
+    reason: deployment.reason,
+    created_at: deployment.created_at,
+    updated_at: deployment.updated_at,
+    position: model.position,
+    stream_version: model.stream_version,
+  };
+}
+
+export type ModelResource = ReturnType<typeof modelResource>;
+export type VersionResource = ReturnType<typeof versionResource>;
+export type DeploymentResource = ReturnType<typeof deploymentResource>;

@@ -1,0 +1,93 @@
+// Names, ids and claims: what a stream, a model, a label and a tenant may be called.
+import { z } from 'zod';
+
+export const modelNameCharactersMax = 256;
+export const labelCharactersMax = 128;
+
+/** The tenant that exists from the start. */
+export const defaultTenant = 'default';
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const digitsPattern = /^[0-9]+$/;
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+const controlPattern = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** Words that a path under `/models/` already means. */
+const reservedModelNames: ReadonlySet<string> = new Set([
+  'name',
+  'register',
+  'transition',
+  'archive',
+]);
+const reservedLabels: ReadonlySet<string> = new Set(['default', 'latest']);
+
+export const isUuid = (text: string): boolean => uuidPattern.test(text);
+export const isDigits = (text: string): boolean => digitsPattern.test(text);
+
+/** Text that PostgreSQL's jsonb and UTF-8 can hold: no NUL, no lone surrogate. */
+export const isStorableText = (text: string): boolean =>
+  !text.includes('\u0000') && text.isWellFormed();
+
+const characters = (text: string): number => {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+};
+
+/** Why a model cannot have this name, or null. `reserved` names would be read as something else in a path. */
+export function modelNameFault(name: string): { reserved: boolean; message: string } | null {
+  const invalid = (message: string) => ({ reserved: false, message });
+  if (name.length === 0) return invalid('must not be empty');
+  if (characters(name) > modelNameCharactersMax)
+    return invalid(`must have at most ${modelNameCharactersMax} characters`);
+  if (!name.isWellFormed()) return invalid('must be well-formed Unicode');
+  if (name.normalize('NFC') !== name) return invalid('must be in Unicode normalization form C');
+  if (controlPattern.test(name)) return invalid('must not hold control characters');
+  if (name.includes('/')) return invalid('must not hold "/"');
+  if (name.trim() !== name) return invalid('must not begin or end with a space');
+  if (isDigits(name) || isUuid(name) || reservedModelNames.has(name))
+    return {
+      reserved: true,
+      message: 'must not be digits only, a UUID, or one of name, register, transition, archive',
+    };
+  return null;
+}
+
+/** Why a version cannot have this label, or null. Digits are judged by the decision, which knows the number. */
+export function labelFault(label: string): string | null {
+  if (label.length === 0) return 'must not be empty';
+  if (characters(label) > labelCharactersMax)
+    return `must have at most ${labelCharactersMax} characters`;
+  if (!label.isWellFormed()) return 'must be well-formed Unicode';
+  if (controlPattern.test(label)) return 'must not hold control characters';
+  if (label.includes('/')) return 'must not hold "/"';
+  if (label.trim() !== label) return 'must not begin or end with a space';
+  if (label.startsWith('@')) return 'must not begin with "@"';
+  if (isUuid(label) || reservedLabels.has(label)) return 'must not be a UUID, default or latest';
+  return null;
+}
+
+export const tenantSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a slug: a-z, 0-9 and "-"');
+
+export const modelStream = (tenant: string, modelId: string): string =>
+  `model:${tenant}:${modelId}`;
+export const tenantStream = (tenant: string): string => `tenant:${tenant}`;
+
+/** The unique name of a model within its tenant, as a claim that its stream takes. */
+export const modelNameClaim = (tenant: string, name: string): string =>
+  `model-name:${tenant}:${name}`;
+
+export type StreamCategory = 'model' | 'tenant';
+
+/** `model:default:<id>` → category, tenant and the rest; null for a stream of no known category. */
+export function parseStream(
+  stream: string,
+): { category: StreamCategory; tenant: string; id: string } | null {
+  const [category, tenant, ...rest] = stream.split(':');
+  if (tenant === undefined || tenant === '') return null;
+  if (category === 'model' && rest.length === 1) return { category, tenant, id: rest[0]! };
+  if (category === 'tenant' && rest.length === 0) return { category, tenant, id: tenant };
+  return null;
+}
