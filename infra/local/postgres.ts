@@ -26,14 +26,13 @@ import {
 import {
   LocalServerError,
   becomesTrue,
-  commandLineOf,
-  endProcess,
+  endLeftOver,
   freePort,
   hasCode,
-  isAlive,
   isPortFree,
   lastLines,
   messageOf,
+  pidIsTaken,
   spawnServer,
   type EndingLadder,
   type ProcessExit,
@@ -181,17 +180,16 @@ async function makeDatabase(
   await mkdir(draft, { mode: 0o700 });
   if (user) await chown(draft, user.uid, user.gid);
   const args = [
-    ...[
-      '-D',
-      draft,
-      '-U',
-      'postgres',
-      `--pwfile=${passwordFile}`,
-      '--auth=scram-sha-256',
-      '--encoding=UTF8',
-    ],
+    '-D',
+    draft,
+    '--username=postgres',
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
     // The order of text is the same on every machine, and follows no library that an upgrade might change.
-    ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
   ];
   try {
     await run(programs.initdb, args, {
@@ -239,7 +237,8 @@ async function startServer(
   const data = join(home, 'data');
   const logFile = join(home, 'postgres.log');
   for (let attempt = 1; ; attempt++) {
-    await endLeftOver(data);
+    await endLeftOver(join(data, 'postmaster.pid'), `-D ${data} `, endingLadder);
+    await removeForeignPidFile(data);
     if (options.port !== undefined && !(await isPortFree(options.port))) {
       throw new LocalServerError(
         'port_busy',
@@ -289,14 +288,13 @@ async function isReady(data: string, pid: number): Promise<boolean> {
   return lines[0] === String(pid) && lines[7]?.trim() === 'ready';
 }
 
-/** Ends the server that a killed owner left on this folder, and removes a pid file whose pid is another program's now. */
-async function endLeftOver(data: string): Promise<void> {
+/**
+ * PostgreSQL itself takes over the pid file of a dead process, but neither of a zombie, which stays where nobody reaps
+ * orphans, nor of an unrelated program with the same pid.
+ */
+async function removeForeignPidFile(data: string): Promise<void> {
   const pid = Number((await pidFileLines(data))[0]);
-  if (!Number.isInteger(pid) || pid <= 0) return;
-  if (commandLineOf(pid)?.includes(`-D ${data} `)) await endProcess(pid, endingLadder);
-  // PostgreSQL itself takes over the file of a dead process, but neither of a zombie nor of an unrelated one.
-  else if (isAlive(pid) || (await statOrNull(`/proc/${pid}`)))
-    await rm(join(data, 'postmaster.pid'), { force: true });
+  if (pid > 0 && pidIsTaken(pid)) await rm(join(data, 'postmaster.pid'), { force: true });
 }
 
 async function pidFileLines(data: string): Promise<string[]> {

@@ -52,6 +52,7 @@ const pollIntervalMs = 10;
 /**
  * Starts a program in a session and process group of its own, so that Ctrl-C in a terminal does not reach it and its
  * owner can end it last. What it prints goes to `logFile`, made anew: pipes would break when the owner is killed.
+ * With a `pidFile` the process writes its pid there itself, so that no kill of the owner can come in between.
  */
 export async function spawnServer(options: {
   program: string;
@@ -59,11 +60,15 @@ export async function spawnServer(options: {
   environment: NodeJS.ProcessEnv;
   workingDir: string;
   logFile: string;
+  pidFile?: string | undefined;
   user?: User | undefined;
 }): Promise<ServerProcess> {
   const log = openSync(options.logFile, 'w', 0o640);
   try {
-    const child = spawn(options.program, options.args, {
+    const [program, args] = options.pidFile
+      ? writingItsPid(options.pidFile, options.program, options.args)
+      : [options.program, options.args];
+    const child = spawn(program, args, {
       cwd: options.workingDir,
       detached: true,
       env: options.environment,
@@ -94,6 +99,20 @@ export async function spawnServer(options: {
   } finally {
     closeSync(log);
   }
+}
+
+/**
+ * Ends the server that a killed owner left, if the pid in `pidFile` is that of a process with `commandPart` in its command
+ * line; a pid that another program has by now is left alone.
+ */
+export async function endLeftOver(
+  pidFile: string,
+  commandPart: string,
+  ladder: EndingLadder,
+): Promise<void> {
+  const pid = Number(readOrNull(pidFile)?.split('\n')[0]);
+  if (!Number.isInteger(pid) || pid <= 0) return;
+  if (commandLineOf(pid)?.includes(commandPart)) await endProcess(pid, ladder);
 }
 
 /** The last lines a server printed, for the error that tells of its end. */
@@ -129,9 +148,14 @@ export async function becomesTrue(
   return true;
 }
 
+/** True if a process or a zombie has that pid. */
+export function pidIsTaken(pid: number): boolean {
+  return sendSignal(pid, 0);
+}
+
 /** True if the process runs. A zombie is dead: where nobody reaps orphans (a container), one stays for ever. */
 export function isAlive(pid: number): boolean {
-  return sendSignal(pid, 0) && processStat(pid)?.state !== 'Z';
+  return pidIsTaken(pid) && processStat(pid)?.state !== 'Z';
 }
 
 /** What tells this process from a later one with the same pid, or null if there is none. */
@@ -181,6 +205,14 @@ export function hasCode(failure: unknown, code: string): boolean {
 
 export function messageOf(failure: unknown): string {
   return failure instanceof Error ? failure.message : String(failure);
+}
+
+function writingItsPid(
+  pidFile: string,
+  program: string,
+  args: readonly string[],
+): [program: string, args: string[]] {
+  return ['/bin/sh', ['-c', 'echo $$ > "$0" && exec "$@"', pidFile, program, ...args]];
 }
 
 function sendSignal(target: number, signal: NodeJS.Signals | 0): boolean {
