@@ -1,0 +1,130 @@
+// The port of the event log: what every adapter promises (one contract suite holds them to it).
+import type { SerialKind } from './catalogue.ts';
+import type { EventMetadata, RecordedEvent } from './envelope.ts';
+import type { Role } from './access.ts';
+
+/** A command's events may hold at most this much data each; more is refused before the log is asked. */
+export const eventDataBytesMax = 512 * 1024;
+/** A batch holds at most this many commands and bytes, so that one append stays a matter of milliseconds. */
+export const batchCommandsMax = 500;
+export const batchBytesMax = 1024 * 1024;
+/** A page of events that a reader may ask for at once. */
+export const pageEventsMax = 1000;
+
+/** An event that is not in the log yet. With a serial kind, the log writes `data.serial` under its lock. */
+export type NewEvent = {
+  /** UUIDv7 */
+  id: string;
+  type: string;
+  schema_version: number;
+  data: object;
+  serial_kind: SerialKind | null;
+};
+
+/** What a command does to `api_keys` in its append. The secret is never here, only its SHA-256 as hex. */
+export type KeyEffect =
+  | {
+      effect: 'issue';
+      key_id: string;
+      sha256: string;
+      tenant: string;
+      subject: string;
+      subject_type: 'user' | 'service' | 'system';
+      role: Role;
+      expires_at: string | null;
+    }
+  | { effect: 'revoke'; key_id: string };
+
+export type AppendCommand = {
+  /** UUID */
+  command_id: string;
+  /** Of method, path, query, `If-Match` and body; null where the id cannot come twice. */
+  request_hash: string | null;
+  /** The answer's HTTP status, for a later duplicate. */
+  status: number;
+  metadata: EventMetadata;
+  events: readonly NewEvent[];
+  takes: readonly string[];
+  frees: readonly string[];
+  keys: readonly KeyEffect[];
+};
+
+/** One stream's waiting commands, each decided on the state that the one before leaves: all or none is appended. */
+export type AppendEntry = {
+  stream: string;
+  tenant: string;
+  expected_version: number;
+  /** Other streams that the decisions rest on, at the versions that were read. */
+  decided_on: readonly { stream: string; version: number }[];
+  commands: readonly AppendCommand[];
+};
+
+/** What became of a command. Only `appended` changed anything. */
+export type Verdict =
+  | { verdict: 'appended'; stream_version: number; position: number; events: readonly RecordedEvent[] }
+  /** The id is recorded: the command succeeded before, and left the stream at this version. */
+  | { verdict: 'duplicate'; stream: string; stream_version: number; position: number; status: number }
+  /** The id is recorded with another request. */
+  | { verdict: 'key_reused' }
+  /** A name is held by another stream. */
+  | { verdict: 'claimed' }
+  /** The stream, or one that was decided on, has moved. */
+  | { verdict: 'conflict' }
+  /** Nothing against it, but another command of its entry was not appended: decide again. */
+  | { verdict: 'undecided' }
+  /** The database refused a value of the entry. Nothing of it is recorded; asking again does not help. */
+  | { verdict: 'failed'; error: Error };
+
+export type RecordedCommand = {
+  command_id: string;
+  request_hash: string | null;
+  stream: string;
+  stream_version: number;
+  position: number;
+  status: number;
+};
+
+export type LogHead = { position: number; epoch: number; recorded_at: string };
+
+export type EventFilter = { tenant: string | null; types?: readonly string[]; stream?: string };
+
+export type EventLog = {
+  /**
+   * Appends a batch in one transaction; the verdicts stand as the entries and their commands stand.
+   * @throws LogUnavailable: retryable; `inDoubt` says whether the batch may have been recorded.
+   */
+  append: (entries: readonly AppendEntry[]) => Promise<Verdict[][]>;
+  head: () => Promise<LogHead>;
+  /** Events of one stream after a version, in order, at most `limit`. */
+  readStream: (stream: string, afterVersion: number, limit?: number) => Promise<RecordedEvent[]>;
+  /** Events after a position, in order, at most `limit`; a statement of its own, so that nobody holds a snapshot. */
+  readAll: (afterPosition: number, limit: number, filter?: EventFilter) => Promise<RecordedEvent[]>;
+  readEvent: (id: string) => Promise<RecordedEvent | null>;
+  /** Current versions (0 for an unknown stream) and recorded commands, in one round trip. */
+  lookUp: (
+    streams: readonly string[],
+    commandIds: readonly string[],
+  ) => Promise<{ versions: Map<string, number>; commands: Map<string, RecordedCommand> }>;
+  /** Which stream holds each claim; an unheld claim is absent. */
+  findClaims: (claims: readonly string[]) => Promise<Map<string, string>>;
+  /** The stream in which a serial was given, with the version's number for a version. */
+  findSerial: (
+    tenant: string,
+    kind: SerialKind,
+    serial: number,
+  ) => Promise<{ stream: string; number: number | null } | null>;
+  /** A folded state past many events, or null where none of this fold version is kept. */
+  loadSnapshot: (stream: string, foldVersion: number) => Promise<{ stream_version: number; state: string } | null>;
+  saveSnapshot: (stream: string, foldVersion: number, streamVersion: number, state: string) => Promise<void>;
+};
+
+/** The log cannot answer now. `in_doubt`: the append was sent, and the same command ids will tell. */
+export class LogUnavailable extends Error {
+  override name = 'LogUnavailable';
+  readonly retryable = true;
+  readonly inDoubt: boolean;
+  constructor(message: string, options: { inDoubt: boolean; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.inDoubt = options.inDoubt;
+  }
+}

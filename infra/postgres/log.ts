@@ -1,0 +1,401 @@
+// The event log in PostgreSQL: one round trip an append, pages by position, and every doubt resolved by the command ids.
+import pg from 'pg';
+import type { SerialKind } from '#events/catalogue.ts';
+import type { EventMetadata, RecordedEvent } from '#events/envelope.ts';
+import { LogUnavailable, pageEventsMax } from '#events/log.ts';
+import type { AppendEntry, EventLog, Verdict } from '#events/log.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
+import { connection, isInDoubt, isTransient } from './connect.ts';
+
+/** One attempt at an append; a healthy one takes milliseconds. */
+const appendStatementTimeoutMs = 1_000;
+/** After this long without a definite word the caller is told: a client must hear within 2 s. */
+const appendDeadlineMs = 1_600;
+const appendRetryDelayMs = 50;
+/** A stream is read in pages, so that one long stream does not fill a connection's buffers at once. */
+const streamPageEventsMax = 5_000;
+
+export type PostgresLog = EventLog & { close: () => Promise<void> };
+
+type EventRow = {
+  position: string;
+  tenant: string;
+  stream: string;
+  version: number;
+  event_id: string;
+  type: string;
+  schema_version: number;
+  data: object;
+  metadata: EventMetadata;
+  recorded_ms: string;
+};
+
+const eventColumns = `position, tenant, stream, version, event_id, type, schema_version, data, metadata,
+  (extract(epoch from recorded_at) * 1000)::bigint as recorded_ms`;
+
+const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
+
+function recordedEvent(row: EventRow): RecordedEvent {
+  const { metadata } = row;
+  return {
+    position: Number(row.position),
+    id: row.event_id,
+    type: row.type,
+    schema_version: row.schema_version,
+    tenant: row.tenant,
+    stream: row.stream,
+    stream_version: row.version,
+    actor: metadata.actor,
+    occurred_at: metadata.occurred_at,
+    recorded_at: time(Number(row.recorded_ms)),
+    reason: metadata.reason,
+    command_id: metadata.command_id,
+    correlation_id: metadata.correlation_id,
+    causation_id: metadata.causation_id,
+    traceparent: metadata.traceparent,
+    data: row.data,
+  };
+}
+
+/** What `append_batch` returns; see its comment in the migration. */
+type BatchAnswer = {
+  position: number;
+  recorded_at: number;
+  refused: { entry: number; verdict: 'conflict' | 'claimed' | 'seen' }[];
+  seen: {
+    command: number;
+    reused: boolean;
+    stream: string;
+    stream_version: number;
+    position: number;
+    status: number;
+  }[];
+  serials: [number, number][];
+};
+
+/** The five arguments of `append_batch`, as JSON texts. */
+function batchArguments(entries: readonly AppendEntry[]): string[] {
+  const entryRows: object[] = [];
+  const commandRows: object[] = [];
+  const eventRows: object[] = [];
+  const claimRows: object[] = [];
+  const keyRows: object[] = [];
+  entries.forEach((entry, entryIndex) => {
+    entryRows.push({
+      entry: entryIndex,
+      stream: entry.stream,
+      tenant: entry.tenant,
+      expected: entry.expected_version,
+      decided_on: entry.decided_on.length === 0 ? undefined : entry.decided_on,
+    });
+    let nth = 0;
+    for (const command of entry.commands) {
+      const commandIndex = commandRows.length;
+      for (const event of command.events)
+        eventRows.push({
+          event: eventRows.length,
+          entry: entryIndex,
+          nth: ++nth,
+          command: commandIndex,
+          id: event.id,
+          type: event.type,
+          schema_version: event.schema_version,
+          serial_kind: event.serial_kind,
+          data: event.data,
+        });
+      commandRows.push({
+        command: commandIndex,
+        entry: entryIndex,
+        command_id: command.command_id,
+        request_hash: command.request_hash,
+        status: command.status,
+        last: nth,
+        metadata: command.metadata,
+      });
+      for (const takes of command.takes) claimRows.push({ entry: entryIndex, takes });
+      for (const frees of command.frees) claimRows.push({ entry: entryIndex, frees });
+      for (const key of command.keys) keyRows.push({ entry: entryIndex, ...key });
+    }
+  });
+  return [entryRows, commandRows, eventRows, claimRows, keyRows].map((rows) => JSON.stringify(rows));
+}
+
+/** The verdicts, with the events as they are stored: the log's position, time and serials filled in. */
+function verdictsOf(entries: readonly AppendEntry[], answer: BatchAnswer): Verdict[][] {
+  const refused = new Map(answer.refused.map(({ entry, verdict }) => [entry, verdict]));
+  const seen = new Map(answer.seen.map((row) => [row.command, row]));
+  const serials = new Map(answer.serials);
+  const recordedAt = time(answer.recorded_at);
+  let position = answer.position;
+  let commandIndex = -1;
+  let eventIndex = -1;
+  return entries.map((entry, entryIndex) => {
+    const refusal = refused.get(entryIndex);
+    let streamVersion = entry.expected_version;
+    return entry.commands.map((command): Verdict => {
+      commandIndex++;
+      if (refusal !== undefined) {
+        eventIndex += command.events.length;
+        if (refusal !== 'seen') return { verdict: refusal };
+        const record = seen.get(commandIndex);
+        if (record === undefined) return { verdict: 'undecided' };
+        const { stream, stream_version, status } = record;
+        return record.reused
+          ? { verdict: 'key_reused' }
+          : { verdict: 'duplicate', stream, stream_version, position: record.position, status };
+      }
+      const events = command.events.map((event): RecordedEvent => {
+        const serial = serials.get(++eventIndex);
+        const { actor, occurred_at, reason, command_id, correlation_id, causation_id, traceparent } =
+          command.metadata;
+        return {
+          position: ++position,
+          id: event.id,
+          type: event.type,
+          schema_version: event.schema_version,
+          tenant: entry.tenant,
+          stream: entry.stream,
+          stream_version: ++streamVersion,
+          actor,
+          occurred_at,
+          recorded_at: recordedAt,
+          reason,
+          command_id,
+          correlation_id,
+          causation_id,
+          traceparent,
+          data: serial === undefined ? event.data : { ...event.data, serial },
+        };
+      });
+      return {
+        verdict: 'appended',
+        stream_version: streamVersion,
+        position: events.at(-1)?.position ?? answer.position,
+        events,
+      };
+    });
+  });
+}
+
+/**
+ * Opens the log. Reads go through the pool; appends through one connection of their own, one batch at a time.
+ * The database must be migrated.
+ */
+export function openPostgresLog(options: {
+  url: string;
+  pool: pg.Pool;
+  failpoint: Failpoint;
+  onError: (error: Error) => void;
+}): PostgresLog {
+  const { pool, failpoint } = options;
+  let writer: Promise<pg.Client> | null = null;
+  let closed = false;
+
+  async function connectWriter(): Promise<pg.Client> {
+    const client = new pg.Client(
+      connection({
+        url: options.url,
+        name: 'modelog-append',
+        role: 'modelog_service',
+        statementTimeoutMs: appendStatementTimeoutMs,
+      }),
+    );
+    client.on('error', (error) => {
+      options.onError(error);
+      writer = null;
+    });
+    await client.connect();
+    return client;
+  }
+
+  function dropWriter(): void {
+    const dropped = writer;
+    writer = null;
+    // the connection may be half open: its end is not waited for, and how it fails is of no interest any more
+    dropped?.then(
+      (client) => client.end().catch(() => undefined),
+      () => undefined,
+    );
+  }
+
+  async function appendOnce(entries: readonly AppendEntry[]): Promise<Verdict[][]> {
+    let sent = false;
+    try {
+      writer ??= connectWriter();
+      const client = await writer;
+      sent = true;
+      const result = await client.query<{ answer: BatchAnswer }>({
+        name: 'append_batch',
+        text: 'select log.append_batch($1, $2, $3, $4, $5) as answer',
+        values: batchArguments(entries),
+      });
+      await failpoint('log:after-commit');
+      return verdictsOf(entries, result.rows[0]!.answer);
+    } catch (error) {
+      if (!sent || isInDoubt(error)) {
+        dropWriter();
+        throw new LogUnavailable('the event log does not answer', { inDoubt: sent, cause: error });
+      }
+      if (isTransient(error))
+        throw new LogUnavailable('the event log is busy', { inDoubt: false, cause: error });
+      return await bisect(entries, error as Error);
+    }
+  }
+
+  /** A value that the database refuses must not fail its neighbours: halve until one entry stands alone. */
+  async function bisect(entries: readonly AppendEntry[], error: Error): Promise<Verdict[][]> {
+    if (entries.length === 1)
+      return entries.map((entry) => entry.commands.map((): Verdict => ({ verdict: 'failed', error })));
+    const half = entries.length >> 1;
+    return [...(await appendOnce(entries.slice(0, half))), ...(await appendOnce(entries.slice(half)))];
+  }
+
+  async function append(entries: readonly AppendEntry[]): Promise<Verdict[][]> {
+    const deadline = performance.now() + appendDeadlineMs;
+    let inDoubt = false;
+    for (;;) {
+      try {
+        return await appendOnce(entries);
+      } catch (error) {
+        if (!(error instanceof LogUnavailable)) throw error;
+        inDoubt ||= error.inDoubt;
+        if (closed || performance.now() + appendRetryDelayMs > deadline)
+          throw new LogUnavailable(error.message, { inDoubt, cause: error.cause });
+        await new Promise((resolve) => setTimeout(resolve, appendRetryDelayMs));
+      }
+    }
+  }
+
+  const rows = async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> => {
+    try {
+      return (await pool.query<Row>({ name, text, values })).rows;
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      throw new LogUnavailable('the event log does not answer', { inDoubt: false, cause: error });
+    }
+  };
+
+  return {
+    append,
+
+    async head() {
+      const [row] = await rows<{ position: string; epoch: string; recorded_ms: string }>(
+        'log_head',
+        'select position, epoch, (extract(epoch from recorded_at) * 1000)::bigint as recorded_ms from log.log_head',
+        [],
+      );
+      return {
+        position: Number(row!.position),
+        epoch: Number(row!.epoch),
+        recorded_at: time(Number(row!.recorded_ms)),
+      };
+    },
+
+    async readStream(stream, afterVersion, limit) {
+      const events: RecordedEvent[] = [];
+      const most = limit ?? Number.POSITIVE_INFINITY;
+      while (events.length < most) {
+        const pageSize = Math.min(streamPageEventsMax, most - events.length);
+        const page = await rows<EventRow>(
+          'read_stream',
+          `select ${eventColumns} from log.events where stream = $1 and version > $2 order by version limit $3`,
+          [stream, events.at(-1)?.stream_version ?? afterVersion, pageSize],
+        );
+        for (const row of page) events.push(recordedEvent(row));
+        if (page.length < pageSize) break;
+      }
+      return events;
+    },
+
+    async readAll(afterPosition, limit, filter) {
+      const values: unknown[] = [afterPosition, Math.min(limit, pageEventsMax)];
+      const conditions = ['position > $1'];
+      if (filter?.tenant) conditions.push(`tenant = $${values.push(filter.tenant)}`);
+      if (filter?.stream !== undefined) conditions.push(`stream = $${values.push(filter.stream)}`);
+      if (filter?.types !== undefined) conditions.push(`type = any($${values.push(filter.types)})`);
+      const text = `select ${eventColumns} from log.events where ${conditions.join(' and ')} order by position limit $2`;
+      return (await rows<EventRow>(`read_all:${conditions.length}:${conditions.join()}`, text, values)).map(recordedEvent);
+    },
+
+    async readEvent(id) {
+      const [row] = await rows<EventRow>(
+        'read_event',
+        `select ${eventColumns} from log.events where event_id = $1`,
+        [id],
+      );
+      return row === undefined ? null : recordedEvent(row);
+    },
+
+    async lookUp(streams, commandIds) {
+      const found = await rows<{ stream: string | null; version: number; command: RecordedCommandRow | null }>(
+        'look_up',
+        `select s.stream, s.version, null::json as command from log.streams s where s.stream = any($1::text[])
+         union all
+         select null, 0, row_to_json(c) from log.commands c where c.command_id = any($2::uuid[])`,
+        [streams, commandIds],
+      );
+      const versions = new Map(streams.map((stream) => [stream, 0]));
+      const commands = new Map<string, RecordedCommandRow>();
+      for (const { stream, version, command } of found) {
+        if (stream !== null) versions.set(stream, version);
+        if (command !== null) commands.set(command.command_id, command);
+      }
+      return { versions, commands };
+    },
+
+    async findClaims(claims) {
+      const found = await rows<{ claim: string; stream: string }>(
+        'find_claims',
+        'select claim, stream from log.claims where claim = any($1::text[])',
+        [claims],
+      );
+      return new Map(found.map(({ claim, stream }) => [claim, stream]));
+    },
+
+    async findSerial(tenant, kind: SerialKind, serial) {
+      const [row] = await rows<{ stream: string; number: number | null }>(
+        'find_serial',
+        `select stream, (data ->> 'number')::int as number from log.events
+         where tenant = $1 and type = $2 and (data ->> 'serial')::integer = $3 and data ? 'serial' limit 1`,
+        [tenant, kind === 'model' ? 'model.registered' : 'model.versioned', serial],
+      );
+      return row ?? null;
+    },
+
+    async loadSnapshot(stream, foldVersion) {
+      const [row] = await rows<{ stream_version: number; state: string }>(
+        'load_snapshot',
+        'select stream_version, state from log.snapshots where stream = $1 and fold_version = $2',
+        [stream, foldVersion],
+      );
+      return row ?? null;
+    },
+
+    async saveSnapshot(stream, foldVersion, streamVersion, state) {
+      await rows(
+        'save_snapshot',
+        `insert into log.snapshots as kept (stream, fold_version, stream_version, state) values ($1, $2, $3, $4)
+         on conflict (stream) do update
+           set fold_version = excluded.fold_version, stream_version = excluded.stream_version, state = excluded.state
+           where kept.fold_version <> excluded.fold_version or kept.stream_version < excluded.stream_version`,
+        [stream, foldVersion, streamVersion, state],
+      );
+    },
+
+    async close() {
+      closed = true;
+      const client = await writer?.catch(() => null);
+      writer = null;
+      await client?.end();
+    },
+  };
+}
+
+type RecordedCommandRow = {
+  command_id: string;
+  request_hash: string | null;
+  stream: string;
+  stream_version: number;
+  position: number;
+  status: number;
+};
