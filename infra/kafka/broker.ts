@@ -1,0 +1,538 @@
+// The broker port on kafkajs 2.2.4, which works with Kafka 4 but is no longer maintained: only this file knows it.
+import { createRequire } from 'node:module';
+import { promisify } from 'node:util';
+import { zstdCompress, zstdDecompress } from 'node:zlib';
+import kafkajs from 'kafkajs';
+import type { Admin, EachBatchPayload, Kafka, KafkaMessage, LogEntry, Message } from 'kafkajs';
+import { assert } from '#events/decider.ts';
+import { pauseBefore, withDeadline } from './deadline.ts';
+import { BrokerFailure } from './port.ts';
+import type {
+  Batch,
+  Broker,
+  BrokerLog,
+  ConsumeOptions,
+  Consumer,
+  Producer,
+  ReceivedMessage,
+  SentRange,
+  TopicPartition,
+  TopicSpec,
+} from './port.ts';
+
+/** A broker that does not take a connection in this time is treated as down. */
+const connectionTimeoutMs = 2_000;
+/** One request; well below the deadline of a send, so that a lost answer can be asked for again. */
+const requestTimeoutMs = 4_000;
+const sendDeadlineMs = 10_000;
+const adminDeadlineMs = 15_000;
+const pingDeadlineMs = 2_000;
+/** Longer than the longest batch transaction takes, shorter than the 30 s in which a healed system has caught up. */
+const sessionTimeoutMs = 10_000;
+const heartbeatIntervalMs = 1_000;
+const rebalanceTimeoutMs = 15_000;
+/** How long a fetch waits at the broker for the first message; a message that comes ends the wait. */
+const fetchWaitMs = 250;
+const stopDeadlineMs = 20_000;
+/** Kafka's own offset is only a hint, or a bound on what comes twice, so it is written this seldom. */
+const commitDelayMs = 200;
+/** Limits what a compressed batch can become in memory: 32 of the largest messages. */
+const decompressedBytesMax = 64 * 1024 * 1024;
+/** kafkajs repeats itself while a broker is down: the same line is written once in this time. */
+const logRepeatMs = 30_000;
+const logLinesRememberedMax = 100;
+/** About 6 s in all; then the connection is made anew, for as long as it takes. */
+const retry = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 6 };
+const retryOnce = { initialRetryTime: 100, maxRetryTime: 100, retries: 1 };
+
+/**
+ * A broker reached through kafkajs. Nothing is connected before the first call.
+ *
+ * Batches compressed by gzip or zstd are read; lz4 and snappy are not, and end the consumer. A topic with
+ * `compression.type=zstd` never holds such: its broker compresses anew whatever producers send.
+ */
+export function createBroker({
+  brokers,
+  clientId,
+  log,
+}: {
+  brokers: readonly string[];
+  clientId: string;
+  log: BrokerLog;
+}): Broker {
+  mendRequestQueue();
+  registerZstd();
+  const kafka = new kafkajs.Kafka({
+    clientId,
+    brokers: [...brokers],
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    retry,
+    logLevel: kafkajs.logLevel.INFO,
+    logCreator: () => logOnceInAWhile(log),
+  });
+
+  const ensureTopics = (specs: readonly TopicSpec[]) =>
+    withAdmin(kafka, 'making the topics', (admin) => ensureTopicsWith(admin, specs));
+
+  return {
+    ensureTopics,
+    topicEnds: (topic) =>
+      withAdmin(kafka, `reading the ends of ${topic}`, async (admin) => {
+        if (!(await admin.listTopics()).includes(topic)) return new Map();
+        const ends = await admin.fetchTopicOffsets(topic);
+        return new Map(ends.map(({ partition, offset }) => [partition, Number(offset)]));
+      }),
+    createProducer: () => createProducer(kafka, log),
+    consume: (options) => consume(kafka, log, ensureTopics, options),
+    ping: async () => {
+      const admin = kafka.admin({ retry: retryOnce });
+      try {
+        const answer = admin.connect().then(() => admin.describeCluster());
+        await withDeadline(answer, pingDeadlineMs, 'asking Kafka how it is');
+      } catch (error) {
+        throw failureOf('Kafka does not answer', error);
+      } finally {
+        disconnectInBackground(admin, log);
+      }
+    },
+  };
+}
+
+async function withAdmin<Result>(
+  kafka: Kafka,
+  what: string,
+  ask: (admin: Admin) => Promise<Result>,
+): Promise<Result> {
+  const admin = kafka.admin();
+  try {
+    const answer = admin.connect().then(() => ask(admin));
+    return await withDeadline(answer, adminDeadlineMs, what);
+  } catch (error) {
+    throw failureOf(`Kafka failed ${what}`, error);
+  } finally {
+    // After a deadline its connection may still hang; it ends by its own timeouts.
+    await withDeadline(admin.disconnect(), connectionTimeoutMs, 'disconnecting').catch(
+      () => undefined,
+    );
+  }
+}
+
+async function ensureTopicsWith(admin: Admin, specs: readonly TopicSpec[]): Promise<void> {
+  const existing = new Set(await admin.listTopics());
+  const absent = specs.filter(({ topic }) => !existing.has(topic));
+  if (absent.length > 0) {
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: absent.map(({ topic, partitions, config }) => ({
+        topic,
+        numPartitions: partitions,
+        configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+      })),
+    });
+  }
+  const { topics } = await admin.fetchTopicMetadata({ topics: specs.map(({ topic }) => topic) });
+  for (const { topic, partitions } of specs) {
+    const found = topics.find(({ name }) => name === topic)?.partitions.length;
+    if (found === partitions) continue;
+    throw new BrokerFailure(
+      `topic ${topic} has ${found} partitions where ${partitions} are expected: a key would move to another ` +
+        `partition and lose its order. Delete the topic, and it is made and published anew from the log`,
+      { retryable: false },
+    );
+  }
+}
+
+async function createProducer(kafka: Kafka, log: BrokerLog): Promise<Producer> {
+  const partitionOfMessage = new Map<Message, number>();
+  const producer = kafka.producer({
+    idempotent: true,
+    allowAutoTopicCreation: false,
+    // By default an idempotent producer retries without end.
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
+    createPartitioner: () => {
+      const choose = kafkajs.Partitioners.DefaultPartitioner();
+      return (choice) => {
+        const partition = choose(choice);
+        partitionOfMessage.set(choice.message, partition);
+        return partition;
+      };
+    },
+  });
+  let usable = true;
+  let sending = false;
+
+  const sentRanges = (bases: readonly { partition: number; baseOffset?: string }[]) => {
+    const counts = new Map<number, number>();
+    for (const partition of partitionOfMessage.values())
+      counts.set(partition, (counts.get(partition) ?? 0) + 1);
+    return bases.map(({ partition, baseOffset }): SentRange => {
+      const firstOffset = Number(baseOffset);
+      assert(firstOffset >= 0, `Kafka acknowledged without an offset: ${baseOffset}`);
+      return { partition, firstOffset, lastOffset: firstOffset + counts.get(partition)! - 1 };
+    });
+  };
+
+  try {
+    await withDeadline(producer.connect(), sendDeadlineMs, 'connecting a producer');
+  } catch (error) {
+    disconnectInBackground(producer, log);
+    throw failureOf('no producer could be had', error);
+  }
+  return {
+    get usable() {
+      return usable;
+    },
+    send: async (topic, messages) => {
+      // kafkajs rolls a sequence number back on an error: with a second send in flight, an acknowledged message vanishes.
+      assert(!sending, 'a second send on one producer while the first is in flight');
+      assert(usable, 'a send on a producer that had a rejected one');
+      if (messages.length === 0) return [];
+      sending = true;
+      partitionOfMessage.clear();
+      try {
+        const sent = producer.send({
+          topic,
+          messages: [...messages],
+          acks: -1,
+          timeout: requestTimeoutMs,
+        });
+        return sentRanges(await withDeadline(sent, sendDeadlineMs, `sending to ${topic}`));
+      } catch (error) {
+        usable = false;
+        disconnectInBackground(producer, log);
+        throw failureOf(`sending to ${topic} failed`, error);
+      } finally {
+        sending = false;
+      }
+    },
+    close: async () => {
+      usable = false;
+      await withDeadline(producer.disconnect(), requestTimeoutMs, 'closing a producer').catch(
+        (error: unknown) => log.debug({ err: error }, 'a producer did not close'),
+      );
+    },
+  };
+}
+
+function consume(
+  kafka: Kafka,
+  log: BrokerLog,
+  ensureTopics: Broker['ensureTopics'],
+  { groupId, topics, onBatch, position, onCrash, partitionsAtOnce = 1 }: ConsumeOptions,
+): Consumer {
+  const consumer = kafka.consumer({
+    groupId,
+    retry,
+    allowAutoTopicCreation: false,
+    sessionTimeout: sessionTimeoutMs,
+    heartbeatInterval: heartbeatIntervalMs,
+    rebalanceTimeout: rebalanceTimeoutMs,
+    maxWaitTimeInMs: fetchWaitMs,
+    minBytes: 1,
+  });
+  const stopping = new AbortController();
+  /** Aborted with each new assignment: what was begun for the old one is void. */
+  let assignment = new AbortController();
+  let assigned: readonly TopicPartition[] = [];
+  let joined = false;
+  /** False while the positions of new partitions are looked up. */
+  let placed = false;
+  let pausedByCaller = false;
+  let crashed = false;
+  let commitTimer: NodeJS.Timeout | undefined;
+  const nextOffsets = new Map<string, number>();
+  const doneOffsets = new Map<string, { topic: string; partition: number; offset: string }>();
+  const runningBatches = new Set<Promise<void>>();
+  const keyOf = (topic: string, partition: number) => `${topic}/${partition}`;
+  const byTopic = (partitions: readonly TopicPartition[]) =>
+    partitions.map(({ topic, partition }) => ({ topic, partitions: [partition] }));
+
+  const crash = (error: unknown, what: string) => {
+    if (crashed || stopping.signal.aborted) return;
+    crashed = true;
+    const failure = failureOf(`the consumer ${groupId} ended: ${what}`, error);
+    log.error({ err: failure }, 'a consumer crashed');
+    const endThenTell = async () => {
+      await stop();
+      onCrash(failure);
+    };
+    // Not awaited: this may be called by the very batch that the end waits for.
+    void endThenTell();
+  };
+
+  const seek = (topic: string, partition: number, offset: number) => {
+    nextOffsets.set(keyOf(topic, partition), offset);
+    consumer.seek({ topic, partition, offset: String(offset) });
+  };
+
+  const read = () => {
+    if (placed && !pausedByCaller && assigned.length > 0) consumer.resume(byTopic(assigned));
+  };
+
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    assignment.abort();
+    assignment = new AbortController();
+    nextOffsets.clear();
+    doneOffsets.clear();
+    assigned = Object.entries(payload.memberAssignment).flatMap(([topic, partitions]) =>
+      partitions.map((partition) => ({ topic, partition })),
+    );
+    joined = true;
+    placed = position === undefined;
+    log.info({ group: groupId, assigned: assigned.length }, 'a consumer joined its group');
+    // Runs before the first fetch of this assignment, so nothing is read from a wrong place meanwhile.
+    if (assigned.length > 0) consumer.pause(byTopic(assigned));
+    if (position === undefined) read();
+    else void place(position, AbortSignal.any([assignment.signal, stopping.signal]));
+  });
+
+  const place = async (ask: NonNullable<typeof position>, signal: AbortSignal) => {
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      try {
+        const positions = await Promise.all(
+          assigned.map(async (at) => ({ ...at, offset: await ask(at.topic, at.partition) })),
+        );
+        if (signal.aborted) return;
+        for (const { topic, partition, offset } of positions) {
+          seek(topic, partition, offset ?? 0);
+          // The beginning is wherever the earliest record is: to be led there is no jump.
+          if (offset === null) nextOffsets.delete(keyOf(topic, partition));
+        }
+        placed = true;
+        return read();
+      } catch (error) {
+        if (!isRetryable(error)) return crash(error, 'no stored position could be read');
+        log.warn({ err: error, group: groupId }, 'no stored position could be read; trying again');
+        await pauseBefore(attempt, signal);
+      }
+    }
+  };
+
+  consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+    joined = false;
+    assigned = [];
+    if (!restart) crash(error, 'kafkajs gave up');
+  });
+
+  const handle = async (payload: EachBatchPayload) => {
+    const { topic, partition } = payload.batch;
+    const key = keyOf(topic, partition);
+    const batch = batchOf(payload.batch, nextOffsets.get(key));
+    const signal = AbortSignal.any([assignment.signal, stopping.signal]);
+    let sought: number | undefined;
+    let lost: unknown;
+    const heartbeat = async () => {
+      try {
+        await payload.heartbeat();
+      } catch (error) {
+        lost = error;
+        throw error;
+      }
+    };
+    const context = { signal, heartbeat, seek: (offset: number) => void (sought = offset) };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        sought = undefined;
+        await onBatch(batch, context);
+        break;
+      } catch (error) {
+        // kafkajs joins the group again; the batch comes back to whoever gets its partition.
+        if (lost !== undefined) throw lost;
+        if (signal.aborted) return;
+        if (!isRetryable(error))
+          return crash(error, `a batch of ${key} at ${batch.firstOffset} failed`);
+        log.warn({ err: error, topic, partition, attempt }, 'a batch failed; trying it again');
+        await pauseBefore(attempt, signal);
+        await heartbeat();
+      }
+    }
+    if (sought !== undefined) return seek(topic, partition, sought);
+    if (assignment.signal.aborted) return;
+    payload.resolveOffset(payload.batch.lastOffset());
+    nextOffsets.set(key, batch.nextOffset);
+    doneOffsets.set(key, { topic, partition, offset: String(batch.nextOffset) });
+    commitTimer ??= setTimeout(() => void commit(), commitDelayMs);
+  };
+
+  const commit = async () => {
+    clearTimeout(commitTimer);
+    commitTimer = undefined;
+    const offsets = [...doneOffsets.values()];
+    doneOffsets.clear();
+    try {
+      if (offsets.length > 0) await consumer.commitOffsets(offsets);
+    } catch (error) {
+      // Only what comes twice is at stake, and a later commit covers this one.
+      log.debug({ err: error, group: groupId }, 'offsets were not committed');
+    }
+  };
+
+  const start = async () => {
+    for (let attempt = 1; !stopping.signal.aborted; attempt++) {
+      try {
+        await ensureTopics(topics);
+        await consumer.connect();
+        await consumer.subscribe({ topics: topics.map(({ topic }) => topic), fromBeginning: true });
+        if (stopping.signal.aborted) return;
+        return await consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          partitionsConsumedConcurrently: partitionsAtOnce,
+          eachBatch: async (payload) => {
+            if (stopping.signal.aborted || pausedByCaller) return;
+            const running = handle(payload);
+            runningBatches.add(running);
+            await running.finally(() => runningBatches.delete(running));
+          },
+        });
+      } catch (error) {
+        if (!isRetryable(error)) return crash(error, 'it could not start');
+        log.warn({ err: error, group: groupId }, 'a consumer could not start; trying again');
+        await pauseBefore(attempt, stopping.signal);
+      }
+    }
+  };
+
+  const end = async () => {
+    stopping.abort();
+    await Promise.allSettled(runningBatches);
+    // Before the group is left, as only a member may commit.
+    await commit();
+    await consumer.disconnect();
+    await started;
+  };
+  let ended: Promise<void> | undefined;
+  const stop = () =>
+    (ended ??= withDeadline(end(), stopDeadlineMs, `stopping the consumer ${groupId}`).catch(
+      (error: unknown) =>
+        log.warn({ err: error, group: groupId }, 'a consumer did not stop cleanly'),
+    ));
+
+  const started = start();
+  return {
+    get state() {
+      if (crashed) return 'crashed';
+      if (stopping.signal.aborted) return 'stopped';
+      if (!joined) return 'connecting';
+      return pausedByCaller ? 'paused' : 'running';
+    },
+    get running() {
+      return joined && !crashed && !stopping.signal.aborted;
+    },
+    assigned: () => assigned,
+    pause: () => {
+      pausedByCaller = true;
+      if (assigned.length > 0) consumer.pause(byTopic(assigned));
+    },
+    resume: () => {
+      pausedByCaller = false;
+      read();
+    },
+    stop,
+  };
+}
+
+function batchOf(batch: EachBatchPayload['batch'], expectedOffset: number | undefined): Batch {
+  // Not in its types, but in every batch: the offset that the fetch asked for.
+  const { fetchedOffset } = batch as typeof batch & { fetchedOffset: string };
+  const firstOffset = Number(fetchedOffset);
+  return {
+    topic: batch.topic,
+    partition: batch.partition,
+    firstOffset,
+    nextOffset: Number(batch.lastOffset()) + 1,
+    jumped: expectedOffset !== undefined && expectedOffset !== firstOffset,
+    messages: batch.messages.map(received),
+    highWatermark: Number(batch.highWatermark),
+  };
+}
+
+function received({ offset, key, value, headers, timestamp }: KafkaMessage): ReceivedMessage {
+  const plain: Record<string, Buffer> = {};
+  for (const name in headers) {
+    const given = headers[name];
+    const last = Array.isArray(given) ? given.at(-1) : given;
+    if (last !== undefined && last !== null) plain[name] = last as Buffer;
+  }
+  return { offset: Number(offset), key, value, headers: plain, timestampMs: Number(timestamp) };
+}
+
+const disconnectInBackground = (
+  client: { disconnect: () => Promise<void> },
+  log: BrokerLog,
+): void => {
+  client.disconnect().catch((error: unknown) => log.debug({ err: error }, 'a disconnect failed'));
+};
+
+type KafkajsError = Error & { retriable?: boolean; retryable?: boolean; type?: string };
+
+/** Whether the same again may succeed: what the cause at the bottom says, as kafkajs wraps it in layers. */
+function isRetryable(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { retriable, retryable, name } = at as KafkajsError;
+    if (retryable !== undefined) return retryable;
+    if (name === 'KafkaJSNotImplemented') return false;
+    if (retriable === true || name === 'KafkaJSNumberOfRetriesExceeded') return true;
+  }
+  return false;
+}
+
+function failureOf(what: string, cause: unknown): BrokerFailure {
+  if (cause instanceof BrokerFailure) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new BrokerFailure(`${what}: ${reason}`, { retryable: isRetryable(cause), cause });
+}
+
+/** kafkajs tells as an error what it then retries: for us that is a warning, and its news are details. */
+function logOnceInAWhile(log: BrokerLog): (entry: LogEntry) => void {
+  const writtenAt = new Map<string, number>();
+  return ({ level, namespace, log: { message, broker, groupId, topic, error } }) => {
+    const facts = { namespace, broker, groupId, topic, error };
+    const important = level === kafkajs.logLevel.ERROR || level === kafkajs.logLevel.WARN;
+    if (!important) return log.debug(facts, message);
+    // Said of every producer with a bound; what it warns of is why a producer is thrown away after a rejection.
+    if (message.startsWith('Limiting retries for the idempotent producer')) return;
+    const now = performance.now();
+    const last = writtenAt.get(message);
+    if (last !== undefined && now - last < logRepeatMs) return;
+    if (writtenAt.size >= logLinesRememberedMax) writtenAt.clear();
+    writtenAt.set(message, now);
+    log.warn(facts, message);
+  };
+}
+
+/** Node has zstd; kafkajs asks for codecs in one table of the process. */
+function registerZstd(): void {
+  const compress = promisify(zstdCompress);
+  const decompress = promisify(zstdDecompress);
+  kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
+    compress: ({ buffer }: { buffer: Buffer }) => compress(buffer),
+    decompress: (buffer: Buffer) => decompress(buffer, { maxOutputLength: decompressedBytesMax }),
+  });
+}
+
+type RequestQueue = {
+  mended?: true;
+  pending: readonly unknown[];
+  scheduleCheckPendingRequests: () => void;
+};
+
+/**
+ * kafkajs looks for waiting requests by a timer that arms itself again every millisecond, also where none waits, on each
+ * connection (and its negative delay makes Node print a TimeoutNegativeWarning). Only a request that was made to wait needs
+ * it, and that one arms it itself.
+ */
+function mendRequestQueue(): void {
+  const load = createRequire(import.meta.url);
+  const { prototype } = load('kafkajs/src/network/requestQueue/index.js') as {
+    prototype: RequestQueue;
+  };
+  if (prototype.mended) return;
+  const schedule = prototype.scheduleCheckPendingRequests;
+  assert(typeof schedule === 'function', 'kafkajs has another request queue than 2.2.4');
+  prototype.scheduleCheckPendingRequests = function (this: RequestQueue) {
+    if (this.pending.length > 0) schedule.call(this);
+  };
+  prototype.mended = true;
+}
