@@ -144,7 +144,14 @@ async function prepareHome(home: string): Promise<User | undefined> {
 
 /** Makes a folder that other users can pass through, whatever the umask; folders that were there stay as they are. */
 async function makeEnterable(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
+  let first: string | undefined;
+  try {
+    first = await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw new LocalServerError('unreachable', `${folder} cannot be made: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
   if (first === undefined) return;
   for (let made = folder; made.length >= first.length; made = dirname(made))
     await chmod(made, 0o711);

@@ -155,7 +155,7 @@ export function pidIsTaken(pid: number): boolean {
 
 /** True if the process runs. A zombie is dead: where nobody reaps orphans (a container), one stays for ever. */
 export function isAlive(pid: number): boolean {
-  return pidIsTaken(pid) && processStat(pid)?.state !== 'Z';
+  return pid > 0 && pidIsTaken(pid) && processStat(pid)?.state !== 'Z';
 }
 
 /** What tells this process from a later one with the same pid, or null if there is none. */
@@ -238,6 +238,7 @@ function askPs(pid: number, field: 'lstart' | 'args'): string | null {
   try {
     return execFileSync('ps', ['-ww', '-o', `${field}=`, '-p', String(pid)], {
       encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
     }).trim();
   } catch (cause) {
     if (hasCode(cause, 'ENOENT')) throw cause;

@@ -1,0 +1,49 @@
+// A data folder has one live owner.
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { ownFolder } from '#infra/local/owner.ts';
+import { processIdentity } from '#infra/local/process.ts';
+import { temporaryDataDir } from './data-dir.ts';
+
+test('a folder that has a live owner is refused, with the pid of that owner and the remedy', async () => {
+  const folder = await temporaryDataDir();
+  await ownFolder(folder);
+  await expect(ownFolder(folder)).rejects.toMatchObject({
+    code: 'in_use',
+    message: expect.stringMatching(new RegExp(`${process.pid}.*DATA_DIR`)),
+  });
+});
+
+test('a folder that was released can be owned again, and leaves nothing behind', async () => {
+  const folder = await temporaryDataDir();
+  const first = await ownFolder(folder);
+  await first.release();
+  expect(await readdir(folder)).toEqual([]);
+  const second = await ownFolder(folder);
+  await first.release();
+  await expect(ownFolder(folder)).rejects.toMatchObject({ code: 'in_use' });
+  await second.release();
+});
+
+test('a dead owner is succeeded, also when another process has its pid by now', async () => {
+  const folder = await temporaryDataDir();
+  for (const claim of [`${process.pid}\nearlier-boot/1\n`, '4194304\nearlier-boot/1\n', '']) {
+    await writeFile(join(folder, 'owner.pid'), claim);
+    const owner = await ownFolder(folder);
+    expect(await readFile(join(folder, 'owner.pid'), 'utf8')).toContain(String(process.pid));
+    await owner.release();
+  }
+});
+
+test('of many that claim a dead owner’s folder at once, one gets it', async () => {
+  const folder = await temporaryDataDir();
+  await writeFile(join(folder, 'owner.pid'), '4194304\nearlier-boot/1\n');
+  const claims = await Promise.allSettled(Array.from({ length: 20 }, () => ownFolder(folder)));
+  expect(claims.filter((claim) => claim.status === 'fulfilled')).toHaveLength(1);
+});
+
+test('a process is known by more than its pid', () => {
+  expect(processIdentity(process.pid)).toBe(processIdentity(process.pid));
+  expect(processIdentity(process.pid)).not.toBe(processIdentity(process.ppid));
+});
