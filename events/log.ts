@@ -113,6 +113,8 @@ export type EventLog = {
     kind: SerialKind,
     serial: number,
   ) => Promise<{ stream: string; number: number | null } | null>;
+  /** The stream in which a deployment with this id began. */
+  findDeployment: (tenant: string, deploymentId: string) => Promise<string | null>;
   /** A folded state past many events, or null where none of this fold version is kept. */
   loadSnapshot: (stream: string, foldVersion: number) => Promise<{ stream_version: number; state: string } | null>;
   saveSnapshot: (stream: string, foldVersion: number, streamVersion: number, state: string) => Promise<void>;

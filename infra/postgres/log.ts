@@ -362,6 +362,16 @@ export function openPostgresLog(options: {
       return row ?? null;
     },
 
+    async findDeployment(tenant, deploymentId) {
+      const [row] = await rows<{ stream: string }>(
+        'find_deployment',
+        `select stream from log.events where data ->> 'deployment_id' = $2 and tenant = $1
+         and type in ('deployment.requested', 'model.deployed') limit 1`,
+        [tenant, deploymentId],
+      );
+      return row?.stream ?? null;
+    },
+
     async loadSnapshot(stream, foldVersion) {
       const [row] = await rows<{ stream_version: number; state: string }>(
         'load_snapshot',

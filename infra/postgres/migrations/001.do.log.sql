@@ -49,6 +49,7 @@ create table log.events (
 create index events_of_a_tenant_in_order on log.events (tenant, position);
 -- recorded_at rises with position, so a summary of block ranges finds "as of a time" at almost no cost to appends
 create index events_by_time on log.events using brin (recorded_at) with (pages_per_range = 16, autosummarize = on);
+create index deployments_begun on log.events ((data ->> 'deployment_id')) where type in ('deployment.requested', 'model.deployed');
 create index serials_given on log.events (tenant, type, ((data ->> 'serial')::integer)) where data ? 'serial';
 
 -- One row a command that succeeded; a duplicate is found here. `request_hash` tells a repeat from a reused key.

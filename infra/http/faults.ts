@@ -1,0 +1,61 @@
+// What is wrong with a request, every fault at once, each with the place where it is.
+import type { ZodError } from 'zod';
+import { isStorableText } from '#events/names.ts';
+import type { Fault } from './problems.ts';
+
+/** Free JSON may be nested this deep; deeper is an attack on whoever walks it. */
+const depthMax = 32;
+/** More faults than these help nobody. */
+const faultsMax = 50;
+
+const pointerPart = (key: PropertyKey): string => String(key).replaceAll('~', '~0').replaceAll('/', '~1');
+const pointerOf = (path: readonly PropertyKey[]): string => path.map((key) => `/${pointerPart(key)}`).join('');
+
+/** The faults that a schema found in a part of the request (`body`, `querystring`, `params`, `headers`). */
+export function faultsOfSchema(error: ZodError, part: string): Fault[] {
+  const place = (path: readonly PropertyKey[]): string =>
+    part === 'body' ? pointerOf(path) : part === 'querystring' ? `?${path.map(String).join('.')}` : pointerOf([part, ...path]);
+  const faults: Fault[] = [];
+  for (const issue of error.issues) {
+    if (issue.code === 'unrecognized_keys')
+      for (const key of issue.keys) faults.push({ pointer: place([...issue.path, key]), message: 'is not known here' });
+    else if (issue.code === 'invalid_union') faults.push({ pointer: place(issue.path), message: unionMessage(issue) });
+    else faults.push({ pointer: place(issue.path), message: issue.message });
+    if (faults.length >= faultsMax) break;
+  }
+  return faults;
+}
+
+/** Of the alternatives, the one that came furthest says best what is wrong. */
+function unionMessage(issue: Extract<ZodError['issues'][number], { code: 'invalid_union' }>): string {
+  const messages = new Set(issue.errors.flatMap((issues) => issues.map((one) => one.message)));
+  return messages.size === 0 ? issue.message : [...messages].join(', or ');
+}
+
+/**
+ * Whether a parsed body can be stored at all: depth, text that PostgreSQL can hold, finite numbers. Walks without
+ * recursion. What a field may hold is the schema's business.
+ */
+export function faultsOfBody(body: unknown): Fault[] {
+  const faults: Fault[] = [];
+  const walk: { value: unknown; path: readonly PropertyKey[] }[] = [{ value: body, path: [] }];
+  const fault = (path: readonly PropertyKey[], message: string): void => {
+    if (faults.length < faultsMax) faults.push({ pointer: pointerOf(path), message });
+  };
+  for (let here = walk.pop(); here !== undefined; here = walk.pop()) {
+    const { value, path } = here;
+    if (typeof value === 'string') {
+      if (!isStorableText(value)) fault(path, 'must be well-formed Unicode without NUL');
+    } else if (typeof value === 'number') {
+      if (!Number.isFinite(value)) fault(path, 'must be a finite number');
+    } else if (typeof value === 'object' && value !== null) {
+      if (path.length >= depthMax) fault(path, `must not be nested deeper than ${depthMax}`);
+      else
+        for (const [key, child] of Object.entries(value)) {
+          if (!isStorableText(key)) fault(path, 'has a key that is not well-formed Unicode without NUL');
+          walk.push({ value: child, path: [...path, key] });
+        }
+    }
+  }
+  return faults;
+}

@@ -1,0 +1,77 @@
+// Every way the registry says no over HTTP: a closed list of codes, answered as RFC 9457 problem documents.
+
+const codes = {
+  malformed: { status: 400, title: 'The request cannot be read' },
+  unauthenticated: { status: 401, title: 'A valid API key is needed' },
+  forbidden: { status: 403, title: 'The key does not have the permission' },
+  not_found: { status: 404, title: 'There is nothing here' },
+  model_not_found: { status: 404, title: 'There is no such model' },
+  version_not_found: { status: 404, title: 'There is no such version' },
+  deployment_not_found: { status: 404, title: 'There is no such deployment' },
+  event_not_found: { status: 404, title: 'There is no such event' },
+  key_not_found: { status: 404, title: 'There is no such key' },
+  method_not_allowed: { status: 405, title: 'The resource does not have this method' },
+  name_taken: { status: 409, title: 'The name is taken by another model' },
+  version_exists: { status: 409, title: 'The model has such a version already' },
+  illegal_transition: { status: 409, title: 'There is no way from here to there' },
+  in_use: { status: 409, title: 'The version is in use' },
+  version_retired: { status: 409, title: 'The version is deprecated or archived' },
+  model_inactive: { status: 409, title: 'The model is not active' },
+  conflict: { status: 409, title: 'The model changed at the same time; try again' },
+  precondition_failed: { status: 412, title: 'The stream version is not the one in If-Match' },
+  too_large: { status: 413, title: 'The request is too large' },
+  unsupported_media_type: { status: 415, title: 'The body must be application/json' },
+  invalid: { status: 422, title: 'The request is well formed but invalid' },
+  reserved_name: { status: 422, title: 'The name means something else in a path' },
+  label_not_its_number: { status: 422, title: 'A label of digits must be the number that the version gets' },
+  traffic_invalid: { status: 422, title: 'The share of traffic does not fit the strategy' },
+  role_above_own: { status: 403, title: 'A key cannot be issued above the own role' },
+  key_reused: { status: 422, title: 'The Idempotency-Key was used for another request' },
+  too_many_requests: { status: 429, title: 'Too many requests' },
+  internal: { status: 500, title: 'The registry failed; the request may or may not have been recorded' },
+  overloaded: { status: 503, title: 'Nothing happened; try again later' },
+  in_doubt: { status: 503, title: 'The command may have been recorded; ask again with the same Idempotency-Key' },
+  position_not_reached: { status: 504, title: 'The view has not reached the position in time' },
+} as const;
+
+export type ProblemCode = keyof typeof codes;
+export const problemCodes = Object.keys(codes) as ProblemCode[];
+
+/** Seconds after which a client that was told to come back should do so. */
+const retryAfterSeconds = 1;
+
+/** One fault of an invalid request: where (a JSON pointer into body, or `?name` of the query) and why. */
+export type Fault = { pointer: string; message: string };
+
+/** A refusal on its way to the client; thrown by handlers, answered by the server. */
+export class Problem extends Error {
+  override name = 'Problem';
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly facts: object;
+
+  constructor(code: ProblemCode, facts: object = {}, options?: { cause?: unknown }) {
+    super(codes[code].title, options);
+    this.code = code;
+    this.status = codes[code].status;
+    this.facts = facts;
+  }
+
+  /** The document of RFC 9457, with the code and the facts as its extensions. */
+  document(): object {
+    return {
+      type: `urn:modelog:problem:${this.code}`,
+      title: this.message,
+      status: this.status,
+      code: this.code,
+      ...this.facts,
+    };
+  }
+
+  /** For those that may be asked again. */
+  get retryAfterSeconds(): number | null {
+    return this.status === 503 || this.status === 429 ? retryAfterSeconds : null;
+  }
+}
+
+export const statusOf = (code: ProblemCode): number => codes[code].status;

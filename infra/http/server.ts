@@ -1,0 +1,198 @@
+// The HTTP base of every service: one hook that authenticates, routes that declare their permission, problems, timeouts.
+import Fastify from 'fastify';
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { ZodType } from 'zod';
+import { may, rolesWith } from '#events/access.ts';
+import type { Permission, Principal } from '#events/access.ts';
+import { AssertionFailed } from '#events/decider.ts';
+import { LogUnavailable } from '#events/log.ts';
+import type { Keyring } from '#infra/auth/keys.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
+import type { RequestMetrics } from '#infra/telemetry/metrics.ts';
+import { faultsOfBody, faultsOfSchema } from './faults.ts';
+import { Problem } from './problems.ts';
+
+/** A body may hold one event's data and its names. */
+const bodyBytesMax = 640 * 1024;
+/** A client that sends slowly is cut after this. */
+const requestTimeoutMs = 10_000;
+const keepAliveTimeoutMs = 72_000;
+const pathParameterCharactersMax = 1024;
+
+/** What a route asks for: a permission, any valid key, or nothing (`loopback`: a key unless asked from this machine). */
+export type RouteAccess = Permission | 'any key' | 'loopback' | 'open';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    permission?: RouteAccess;
+  }
+  interface FastifyRequest {
+    principal: Principal;
+  }
+}
+
+export type HttpServer = FastifyInstance<
+  import('node:http').Server,
+  import('node:http').IncomingMessage,
+  import('node:http').ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+const anonymous: Principal = {
+  tenant: '',
+  subject: 'anonymous',
+  subject_type: 'user',
+  role: 'viewer',
+  key_id: '',
+};
+
+const bearerPattern = /^Bearer +(?<token>[\x21-\x7e]+) *$/i;
+
+function presentedToken(request: FastifyRequest): string | null {
+  const { authorization } = request.headers;
+  if (authorization !== undefined) return bearerPattern.exec(authorization)?.groups?.['token'] ?? null;
+  const key = request.headers['x-api-key'];
+  return typeof key === 'string' && key.length > 0 ? key : null;
+}
+
+const isLoopback = (address: string): boolean =>
+  address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
+
+/** What any thrown thing becomes for the client: never its text, unless it is a `Problem`. */
+function problemOf(error: FastifyError | Error): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof LogUnavailable)
+    return new Problem(error.inDoubt ? 'in_doubt' : 'overloaded', {}, { cause: error });
+  if ('statusCode' in error && typeof error.statusCode === 'number') {
+    const { statusCode } = error;
+    if (statusCode === 413) return new Problem('too_large', { limit_bytes: bodyBytesMax }, { cause: error });
+    if (statusCode === 415) return new Problem('unsupported_media_type', {}, { cause: error });
+    if (statusCode >= 400 && statusCode < 500)
+      return new Problem('malformed', { detail: malformedDetail(error) }, { cause: error });
+  }
+  return new Problem('internal', {}, { cause: error });
+}
+
+function malformedDetail(error: FastifyError | Error): string {
+  if (error instanceof SyntaxError || ('code' in error && error.code === 'FST_ERR_CTP_INVALID_JSON_BODY'))
+    return 'the body is not JSON';
+  return 'the request cannot be parsed';
+}
+
+export type ServerOptions = {
+  logger: Logger;
+  keyring: Keyring;
+  metrics: RequestMetrics;
+};
+
+/**
+ * A server without routes. Each route must declare `config.permission`, or its registration throws; paths, queries
+ * and bodies are validated by zod schemas, every fault at once; nothing of an unexpected error reaches the client.
+ */
+export function buildServer(options: ServerOptions): HttpServer {
+  const { logger, keyring, metrics } = options;
+  const server: HttpServer = Fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    routerOptions: { maxParamLength: pathParameterCharactersMax },
+    forceCloseConnections: 'idle',
+    exposeHeadRoutes: true,
+    return503OnClosing: true,
+  }).withTypeProvider<ZodTypeProvider>();
+
+  server.setValidatorCompiler<ZodType>(({ schema, httpPart }) => (data) => {
+    const result = schema.safeParse(data);
+    if (result.success) return { value: result.data };
+    return { error: new Problem('invalid', { errors: faultsOfSchema(result.error, httpPart ?? 'body') }) };
+  });
+  server.setSerializerCompiler(() => JSON.stringify);
+
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+    if (text === '') return done(null, undefined);
+    let body: unknown;
+    try {
+      body = JSON.parse(text as string);
+    } catch {
+      return done(new Problem('malformed', { detail: 'the body is not JSON' }));
+    }
+    const errors = faultsOfBody(body);
+    return errors.length > 0 ? done(new Problem('invalid', { errors })) : done(null, body);
+  });
+
+  server.decorateRequest('principal', null as unknown as Principal);
+
+  server.addHook('onRoute', (route) => {
+    if (route.config?.permission === undefined)
+      throw new AssertionFailed(`${String(route.method)} ${route.url} declares no permission`);
+  });
+
+  function admit(request: FastifyRequest, access: RouteAccess, principal: Principal | null): void {
+    if (principal === null) throw new Problem('unauthenticated');
+    request.principal = principal;
+    if (access === 'open' || access === 'loopback' || access === 'any key') return;
+    if (!may(principal.role, access))
+      throw new Problem('forbidden', { required_permission: access, required_role: rolesWith(access) });
+  }
+
+  server.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-content-type-options', 'nosniff');
+    reply.header('cache-control', 'no-store');
+    // a path that does not exist tells a stranger no more than one that does
+    const access: RouteAccess = request.is404 ? 'any key' : request.routeOptions.config.permission!;
+    if (access === 'open' || (access === 'loopback' && isLoopback(request.ip))) {
+      request.principal = anonymous;
+      return done();
+    }
+    const token = presentedToken(request);
+    if (token === null) {
+      reply.header('www-authenticate', 'Bearer');
+      return done(new Problem('unauthenticated'));
+    }
+    const found = keyring.find(token);
+    const proceed = (principal: Principal | null): void => {
+      try {
+        admit(request, access, principal);
+        done();
+      } catch (error) {
+        done(error as Problem);
+      }
+    };
+    if (found instanceof Promise) found.then(proceed, done);
+    else proceed(found);
+  });
+
+  server.addHook('onResponse', (request, reply, done) => {
+    metrics.observe(
+      request.method,
+      request.routeOptions.url ?? 'none',
+      reply.statusCode,
+      reply.elapsedTime / 1000,
+    );
+    done();
+  });
+
+  server.setErrorHandler((error: FastifyError | Error, request, reply) => answerProblem(error, request, reply));
+  server.setNotFoundHandler((request, reply) => answerProblem(new Problem('not_found'), request, reply));
+
+  function answerProblem(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const problem = problemOf(error);
+    if (problem.status >= 500)
+      request.log[problem.code === 'internal' ? 'error' : 'warn'](
+        { err: problem.cause ?? problem, method: request.method, route: request.routeOptions.url, code: problem.code },
+        'request failed',
+      );
+    if (problem.retryAfterSeconds !== null) reply.header('retry-after', problem.retryAfterSeconds);
+    return reply
+      .code(problem.status)
+      .header('content-type', 'application/problem+json')
+      .send(JSON.stringify(problem.document()));
+  }
+
+  return server;
+}

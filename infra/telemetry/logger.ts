@@ -1,0 +1,18 @@
+// The service's log: JSON lines, or pretty ones for a person at a terminal. Secrets are redacted by path.
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import pretty from 'pino-pretty';
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type { Logger };
+
+/** The one logger of a process; services get children of it. */
+export function openLogger(level: (typeof logLevels)[number]): Logger {
+  const options = {
+    level,
+    redact: ['req.headers.authorization', 'req.headers["x-api-key"]', '*.password', '*.connectionString'],
+  };
+  return process.stdout.isTTY
+    ? pino(options, pretty({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }))
+    : pino(options);
+}
