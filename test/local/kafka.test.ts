@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startLocalKafka } from '#infra/local/kafka.ts';
 import { waitUntilKafkaServes } from '#infra/local/kafka-readiness.ts';
 import { freePort, isAlive } from '#infra/local/process.ts';
-import { temporaryDataDir } from './data-dir.ts';
+import { temporaryDataDir } from '#test/real/data-dir.ts';
 import { startOwner } from './killed-owner.ts';
 
 async function clusterId(dataDir: string): Promise<string> {

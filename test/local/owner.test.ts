@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ownFolder } from '#infra/local/owner.ts';
 import { processIdentity } from '#infra/local/process.ts';
-import { temporaryDataDir } from './data-dir.ts';
+import { temporaryDataDir } from '#test/real/data-dir.ts';
 
 test('a folder that has a live owner is refused, with the pid of that owner and the remedy', async () => {
   const folder = await temporaryDataDir();

@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { startLocalPostgres, type LocalPostgres } from '#infra/local/postgres.ts';
 import { freePort, isAlive } from '#infra/local/process.ts';
-import { temporaryDataDir } from './data-dir.ts';
+import { temporaryDataDir } from '#test/real/data-dir.ts';
 import { startOwner } from './killed-owner.ts';
 
 async function start(

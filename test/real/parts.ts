@@ -1,20 +1,11 @@
 // Where the tests' real parts come from: given by the environment, else a Docker engine, else run here by infra/local.
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { GenericContainer, Wait, getContainerRuntimeClient } from 'testcontainers';
 import { startLocalKafka } from '#infra/local/kafka.ts';
 import { waitUntilKafkaServes } from '#infra/local/kafka-readiness.ts';
-import { ownFolder } from '#infra/local/owner.ts';
 import { startLocalPostgres } from '#infra/local/postgres.ts';
-import {
-  LocalServerError,
-  endLeftOver,
-  freePort,
-  type EndingLadder,
-} from '#infra/local/process.ts';
+import { freePort } from '#infra/local/process.ts';
 import { startLocalSchemaRegistry } from '#infra/local/schema-registry.ts';
 
 export type RealParts = {
@@ -32,14 +23,6 @@ type Place = { dataDir: string; hasDocker: boolean; report: Report };
 
 // An engine answers at once; one that hangs is as good as none.
 const dockerAnswerTimeoutMs = 5_000;
-const dataDirPrefix = 'modelog-test-';
-// A run claims its folder right after making it.
-const deadRunAgeMs = 60_000;
-const pidFiles = ['postgres/data/postmaster.pid', 'kafka/server.pid', 'schema-registry/server.pid'];
-const leftOverLadder: EndingLadder = [
-  { signal: 'SIGTERM', waitMs: 2_000 },
-  { signal: 'SIGKILL', waitMs: 5_000 },
-];
 const kafkaReadyTimeoutMs = 120_000;
 
 const postgresImage = 'postgres:17.10';
@@ -47,20 +30,13 @@ const kafkaImage = 'apache/kafka:4.3.1';
 const schemaRegistryImage = 'apicurio/apicurio-registry-mem:2.6.13.Final';
 
 /** Starts what the environment does not give. If one part cannot be had, the others are ended and it fails. */
-export async function startRealParts(report: Report): Promise<RealParts> {
-  await endDeadRuns();
-  const dataDir = await mkdtemp(join(tmpdir(), dataDirPrefix));
-  const owner = await ownFolder(dataDir);
-  // PostgreSQL runs as another user than root and has to pass through.
-  await chmod(dataDir, 0o711);
+export async function startRealParts(dataDir: string, report: Report): Promise<RealParts> {
   const place = { dataDir, hasDocker: await dockerAnswers(), report };
   const starting = [startPostgres(place), startKafka(place), startRegistryStarter(place)] as const;
   const stop = async (): Promise<void> => {
     const started = await Promise.allSettled(starting);
     const parts = started.filter((part) => part.status === 'fulfilled');
     await Promise.all(parts.map((part) => part.value.stop()));
-    await owner.release();
-    await rm(dataDir, { recursive: true, force: true });
   };
   try {
     const [postgres, kafka, registryStarter] = await Promise.all(starting);
@@ -75,32 +51,6 @@ export async function startRealParts(report: Report): Promise<RealParts> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`The tests need a real PostgreSQL and a real Kafka. ${reason}`, { cause });
   }
-}
-
-/** A run that was killed could end nothing: its servers are ended and its data removed by the next run. */
-async function endDeadRuns(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const folder = join(tmpdir(), name);
-    if (!name.startsWith(dataDirPrefix) || !(await isOldAndOurs(folder))) continue;
-    try {
-      await ownFolder(folder);
-    } catch (cause) {
-      if (cause instanceof LocalServerError && cause.code === 'in_use') continue;
-      throw cause;
-    }
-    for (const pidFile of pidFiles) {
-      await endLeftOver(join(folder, pidFile), folder, leftOverLadder);
-    }
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function isOldAndOurs(folder: string): Promise<boolean> {
-  // Another run, beginning now, may be about to end it too.
-  const found = await stat(folder).catch(() => null);
-  return (
-    found !== null && found.uid === process.getuid?.() && Date.now() - found.ctimeMs > deadRunAgeMs
-  );
 }
 
 async function startPostgres({ dataDir, hasDocker, report }: Place): Promise<Part<string>> {
