@@ -279,18 +279,21 @@ class Load implements ConnectionListener {
   private reopen(connection: Connection): void {
     const timer = setTimeout(() => {
       this.reconnects.delete(timer);
-      connection.open().then(
-        () => {
-          if (this.closed) connection.close();
-          else this.release(connection, performance.now());
-        },
-        (error: unknown) => {
-          this.sample(String(error));
-          if (!this.closed) this.reopen(connection);
-        },
-      );
+      void this.openAgain(connection);
     }, reconnectDelayMs);
     this.reconnects.add(timer);
+  }
+
+  private async openAgain(connection: Connection): Promise<void> {
+    try {
+      await connection.open();
+    } catch (error) {
+      this.sample(String(error));
+      if (!this.closed) this.reopen(connection);
+      return;
+    }
+    if (this.closed) connection.close();
+    else this.release(connection, performance.now());
   }
 
   /** Ends what took too long, and the run when nothing is left to wait for. */
