@@ -24,12 +24,17 @@ export async function makeRunFolder(): Promise<RunFolder> {
   // PostgreSQL runs as another user than root and has to pass through.
   await chmod(path, 0o711);
   const remove = (): void => {
-    process.off('exit', remove);
+    process.off('exit', remove).off('SIGINT', interrupt).off('SIGTERM', interrupt);
     removeWithServers(path);
   };
-  // On Ctrl-C vitest exits before anything asynchronous can end.
-  process.once('exit', remove);
+  // npm passes a signal on, so that Ctrl-C comes twice: without a listener left the second would end us at once.
+  process.on('exit', remove).on('SIGINT', interrupt).on('SIGTERM', interrupt);
   return { path, remove };
+}
+
+/** Exits at once: after the first signal vitest leaves no time for anything asynchronous. */
+function interrupt(_signal: NodeJS.Signals, number: number): void {
+  process.exit(128 + number);
 }
 
 async function removeDeadRuns(): Promise<void> {
