@@ -6,7 +6,7 @@ export const lifecyclePartitions = 12;
 /** Pipelines finish seldom beside what the lifecycle does. */
 const trainingPartitions = 3;
 /** An event's data has at most 512 KiB; Avro, headers and a batch around it stay well below. */
-const messageBytesMax = 2 * 1024 * 1024;
+export const messageBytesMax = 2 * 1024 * 1024;
 /** A dead letter is the message with its reason in the headers, so it needs a little more. */
 const deadLetterBytesMax = messageBytesMax + 256 * 1024;
 /** A quarter to look at a dead letter. */

@@ -1,5 +1,5 @@
 // Holds our partition function equal to the one that deals the messages out.
-import fastCheck from 'fast-check';
+import { assert, integer, property, string } from 'fast-check';
 import { Partitioners } from 'kafkajs';
 import { expect, test } from 'vitest';
 import { partitionOf } from '#infra/kafka/partition.ts';
@@ -18,10 +18,10 @@ const partitionByKafkajs = (key: string, partitions: number): number =>
   });
 
 test('a key has the partition that the producer gives it, whatever its characters', () => {
-  fastCheck.assert(
-    fastCheck.property(
-      fastCheck.string({ unit: 'binary', maxLength: 40 }),
-      fastCheck.integer({ min: 1, max: 100 }),
+  assert(
+    property(
+      string({ unit: 'binary', maxLength: 40 }),
+      integer({ min: 1, max: 100 }),
       (key, partitions) => {
         expect(partitionOf(key, partitions)).toBe(partitionByKafkajs(key, partitions));
       },
