@@ -61,9 +61,20 @@ export type AppendEntry = {
 
 /** What became of a command. Only `appended` changed anything. */
 export type Verdict =
-  | { verdict: 'appended'; stream_version: number; position: number; events: readonly RecordedEvent[] }
+  | {
+      verdict: 'appended';
+      stream_version: number;
+      position: number;
+      events: readonly RecordedEvent[];
+    }
   /** The id is recorded: the command succeeded before, and left the stream at this version. */
-  | { verdict: 'duplicate'; stream: string; stream_version: number; position: number; status: number }
+  | {
+      verdict: 'duplicate';
+      stream: string;
+      stream_version: number;
+      position: number;
+      status: number;
+    }
   /** The id is recorded with another request. */
   | { verdict: 'key_reused' }
   /** A name is held by another stream. */
@@ -86,7 +97,13 @@ export type RecordedCommand = {
 
 export type LogHead = { position: number; epoch: number; recorded_at: string };
 
-export type EventFilter = { tenant: string | null; types?: readonly string[]; stream?: string };
+export type EventFilter = {
+  tenant: string | null;
+  types?: readonly string[];
+  stream?: string;
+  /** Only streams of models, not those of tenants. */
+  modelsOnly?: boolean;
+};
 
 export type EventLog = {
   /**
@@ -116,8 +133,16 @@ export type EventLog = {
   /** The stream in which a deployment with this id began. */
   findDeployment: (tenant: string, deploymentId: string) => Promise<string | null>;
   /** A folded state past many events, or null where none of this fold version is kept. */
-  loadSnapshot: (stream: string, foldVersion: number) => Promise<{ stream_version: number; state: string } | null>;
-  saveSnapshot: (stream: string, foldVersion: number, streamVersion: number, state: string) => Promise<void>;
+  loadSnapshot: (
+    stream: string,
+    foldVersion: number,
+  ) => Promise<{ stream_version: number; state: string } | null>;
+  saveSnapshot: (
+    stream: string,
+    foldVersion: number,
+    streamVersion: number,
+    state: string,
+  ) => Promise<void>;
 };
 
 /** The log cannot answer now. `in_doubt`: the append was sent, and the same command ids will tell. */

@@ -2,9 +2,10 @@
 // Time, ids and chance arrive in the command, so that a decision is repeatable.
 import type { ModelEventData, Stage, Strategy } from './events.ts';
 
-/** How a caller names a version under its model: `{version}` in a path. */
+/** How a caller names a version under its model: `{version}` in a path, or a number or text (label, then number) in a body. */
 export type VersionRef =
   | { by: 'number'; number: number }
+  | { by: 'text'; text: string }
   | { by: 'label'; label: string }
   | { by: 'id'; version_id: string }
   | { by: 'default' }
@@ -61,7 +62,11 @@ export type ModelCommand =
   | (OnVersion & { type: 'Approve' })
   | (OnVersion & { type: 'Reject' })
   | (OnVersion & { type: 'Promote'; to_stage: Stage })
-  | (OnVersion & { type: 'Demote'; to_stage: Stage })
+  | (OnVersion & {
+      type: 'Demote';
+      /** null: one rung down. */
+      to_stage: Stage | null;
+    })
   | (OnVersion & { type: 'Deprecate'; sunset_at: string | null })
   | (OnVersion & { type: 'Archive'; because: ArchiveCause })
   | (OnVersion & { type: 'Restore'; to_stage: Stage })

@@ -29,6 +29,13 @@ export function findVersion(state: ModelState, ref: VersionRef): Version | null 
       return byNumber(ref.number);
     case 'label':
       return byNumber(state.numberByLabel.get(ref.label));
+    case 'text': {
+      const { text } = ref;
+      return byNumber(
+        state.numberByLabel.get(text) ??
+          (isDigits(text) ? Number(text) : state.numberByVersionId.get(text)),
+      );
+    }
     case 'id':
       return byNumber(state.numberByVersionId.get(ref.version_id));
     case 'default':
@@ -50,6 +57,8 @@ export function showVersionRef(ref: VersionRef): string {
       return String(ref.number);
     case 'label':
       return ref.label;
+    case 'text':
+      return ref.text;
     case 'id':
       return ref.version_id;
     case 'default':

@@ -33,10 +33,6 @@ const ladder: Record<
 export const legalStages = (from: Stage): readonly Stage[] =>
   stages.filter((to) => ladder[from][to] !== undefined);
 
-/** The stages to which this verb can move a version that stands at `from`. */
-const stagesBy = (from: Stage, verb: string): readonly Stage[] =>
-  stages.filter((to) => ladder[from][to] === verb);
-
 const illegalStage = (from: Stage, to: Stage): Outcome => ({
   refusal: {
     code: 'illegal_transition',
@@ -226,7 +222,8 @@ export function promote(
 }
 
 export function demote(version: Version, command: CommandOf<'Demote'>): Outcome {
-  const { to_stage, reason } = command;
+  const to_stage = command.to_stage ?? rungBelow(version.stage);
+  const { reason } = command;
   if (version.stage === to_stage) return { events: [] };
   if (ladder[version.stage][to_stage] !== 'demote') return illegalStage(version.stage, to_stage);
   return {
@@ -240,7 +237,7 @@ export function demote(version: Version, command: CommandOf<'Demote'>): Outcome 
 }
 
 /** Where a demotion without a stage leads: one rung down. */
-export const rungBelow = (from: Stage): Stage => stagesBy(from, 'demote')[0] ?? 'development';
+const rungBelow = (from: Stage): Stage => (from === 'production' ? 'staging' : 'development');
 
 export function deprecate(version: Version, command: CommandOf<'Deprecate'>): Outcome {
   if (version.stage === 'deprecated') return { events: [] };

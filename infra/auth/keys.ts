@@ -28,7 +28,11 @@ export type Keyring = {
   find: (token: string) => Principal | null | Promise<Principal | null>;
 };
 
-type Entry = { principal: Principal | null; askedAt: number; asking: Promise<Principal | null> | null };
+type Entry = {
+  principal: Principal | null;
+  askedAt: number;
+  asking: Promise<Principal | null> | null;
+};
 
 type KeyRow = {
   key_id: string;

@@ -8,18 +8,26 @@ const depthMax = 32;
 /** More faults than these help nobody. */
 const faultsMax = 50;
 
-const pointerPart = (key: PropertyKey): string => String(key).replaceAll('~', '~0').replaceAll('/', '~1');
-const pointerOf = (path: readonly PropertyKey[]): string => path.map((key) => `/${pointerPart(key)}`).join('');
+const pointerPart = (key: PropertyKey): string =>
+  String(key).replaceAll('~', '~0').replaceAll('/', '~1');
+const pointerOf = (path: readonly PropertyKey[]): string =>
+  path.map((key) => `/${pointerPart(key)}`).join('');
 
 /** The faults that a schema found in a part of the request (`body`, `querystring`, `params`, `headers`). */
 export function faultsOfSchema(error: ZodError, part: string): Fault[] {
   const place = (path: readonly PropertyKey[]): string =>
-    part === 'body' ? pointerOf(path) : part === 'querystring' ? `?${path.map(String).join('.')}` : pointerOf([part, ...path]);
+    part === 'body'
+      ? pointerOf(path)
+      : part === 'querystring'
+        ? `?${path.map(String).join('.')}`
+        : pointerOf([part, ...path]);
   const faults: Fault[] = [];
   for (const issue of error.issues) {
     if (issue.code === 'unrecognized_keys')
-      for (const key of issue.keys) faults.push({ pointer: place([...issue.path, key]), message: 'is not known here' });
-    else if (issue.code === 'invalid_union') faults.push({ pointer: place(issue.path), message: unionMessage(issue) });
+      for (const key of issue.keys)
+        faults.push({ pointer: place([...issue.path, key]), message: 'is not known here' });
+    else if (issue.code === 'invalid_union')
+      faults.push({ pointer: place(issue.path), message: unionMessage(issue) });
     else faults.push({ pointer: place(issue.path), message: issue.message });
     if (faults.length >= faultsMax) break;
   }
@@ -27,7 +35,9 @@ export function faultsOfSchema(error: ZodError, part: string): Fault[] {
 }
 
 /** Of the alternatives, the one that came furthest says best what is wrong. */
-function unionMessage(issue: Extract<ZodError['issues'][number], { code: 'invalid_union' }>): string {
+function unionMessage(
+  issue: Extract<ZodError['issues'][number], { code: 'invalid_union' }>,
+): string {
   const messages = new Set(issue.errors.flatMap((issues) => issues.map((one) => one.message)));
   return messages.size === 0 ? issue.message : [...messages].join(', or ');
 }
@@ -52,7 +62,8 @@ export function faultsOfBody(body: unknown): Fault[] {
       if (path.length >= depthMax) fault(path, `must not be nested deeper than ${depthMax}`);
       else
         for (const [key, child] of Object.entries(value)) {
-          if (!isStorableText(key)) fault(path, 'has a key that is not well-formed Unicode without NUL');
+          if (!isStorableText(key))
+            fault(path, 'has a key that is not well-formed Unicode without NUL');
           walk.push({ value: child, path: [...path, key] });
         }
     }

@@ -23,14 +23,23 @@ const codes = {
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
   invalid: { status: 422, title: 'The request is well formed but invalid' },
   reserved_name: { status: 422, title: 'The name means something else in a path' },
-  label_not_its_number: { status: 422, title: 'A label of digits must be the number that the version gets' },
+  label_not_its_number: {
+    status: 422,
+    title: 'A label of digits must be the number that the version gets',
+  },
   traffic_invalid: { status: 422, title: 'The share of traffic does not fit the strategy' },
   role_above_own: { status: 403, title: 'A key cannot be issued above the own role' },
   key_reused: { status: 422, title: 'The Idempotency-Key was used for another request' },
   too_many_requests: { status: 429, title: 'Too many requests' },
-  internal: { status: 500, title: 'The registry failed; the request may or may not have been recorded' },
+  internal: {
+    status: 500,
+    title: 'The registry failed; the request may or may not have been recorded',
+  },
   overloaded: { status: 503, title: 'Nothing happened; try again later' },
-  in_doubt: { status: 503, title: 'The command may have been recorded; ask again with the same Idempotency-Key' },
+  in_doubt: {
+    status: 503,
+    title: 'The command may have been recorded; ask again with the same Idempotency-Key',
+  },
   position_not_reached: { status: 504, title: 'The view has not reached the position in time' },
 } as const;
 

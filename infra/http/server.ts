@@ -1,6 +1,12 @@
 // The HTTP base of every service: one hook that authenticates, routes that declare their permission, problems, timeouts.
 import Fastify from 'fastify';
-import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type {
+  FastifyBaseLogger,
+  FastifyError,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+} from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ZodType } from 'zod';
 import { may, rolesWith } from '#events/access.ts';
@@ -29,6 +35,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     principal: Principal;
+    /** Whether the key is still good; for answers that take long. */
+    isStillAdmitted: () => Promise<boolean>;
   }
 }
 
@@ -52,7 +60,8 @@ const bearerPattern = /^Bearer +(?<token>[\x21-\x7e]+) *$/i;
 
 function presentedToken(request: FastifyRequest): string | null {
   const { authorization } = request.headers;
-  if (authorization !== undefined) return bearerPattern.exec(authorization)?.groups?.['token'] ?? null;
+  if (authorization !== undefined)
+    return bearerPattern.exec(authorization)?.groups?.['token'] ?? null;
   const key = request.headers['x-api-key'];
   return typeof key === 'string' && key.length > 0 ? key : null;
 }
@@ -67,7 +76,8 @@ function problemOf(error: FastifyError | Error): Problem {
     return new Problem(error.inDoubt ? 'in_doubt' : 'overloaded', {}, { cause: error });
   if ('statusCode' in error && typeof error.statusCode === 'number') {
     const { statusCode } = error;
-    if (statusCode === 413) return new Problem('too_large', { limit_bytes: bodyBytesMax }, { cause: error });
+    if (statusCode === 413)
+      return new Problem('too_large', { limit_bytes: bodyBytesMax }, { cause: error });
     if (statusCode === 415) return new Problem('unsupported_media_type', {}, { cause: error });
     if (statusCode >= 400 && statusCode < 500)
       return new Problem('malformed', { detail: malformedDetail(error) }, { cause: error });
@@ -76,7 +86,10 @@ function problemOf(error: FastifyError | Error): Problem {
 }
 
 function malformedDetail(error: FastifyError | Error): string {
-  if (error instanceof SyntaxError || ('code' in error && error.code === 'FST_ERR_CTP_INVALID_JSON_BODY'))
+  if (
+    error instanceof SyntaxError ||
+    ('code' in error && error.code === 'FST_ERR_CTP_INVALID_JSON_BODY')
+  )
     return 'the body is not JSON';
   return 'the request cannot be parsed';
 }
@@ -108,7 +121,11 @@ export function buildServer(options: ServerOptions): HttpServer {
   server.setValidatorCompiler<ZodType>(({ schema, httpPart }) => (data) => {
     const result = schema.safeParse(data);
     if (result.success) return { value: result.data };
-    return { error: new Problem('invalid', { errors: faultsOfSchema(result.error, httpPart ?? 'body') }) };
+    const reserved = result.error.issues.some(
+      (issue) => issue.code === 'custom' && issue.params?.['reserved'],
+    );
+    const errors = faultsOfSchema(result.error, httpPart ?? 'body');
+    return { error: new Problem(reserved ? 'reserved_name' : 'invalid', { errors }) };
   });
   server.setSerializerCompiler(() => JSON.stringify);
 
@@ -126,8 +143,14 @@ export function buildServer(options: ServerOptions): HttpServer {
   });
 
   server.decorateRequest('principal', null as unknown as Principal);
+  server.decorateRequest('isStillAdmitted', async function (this: FastifyRequest) {
+    const token = presentedToken(this);
+    return token !== null && (await keyring.find(token)) !== null;
+  });
 
   server.addHook('onRoute', (route) => {
+    // the reference page brings its own routes
+    if (route.url.startsWith('/docs')) route.config = { ...route.config, permission: 'open' };
     if (route.config?.permission === undefined)
       throw new AssertionFailed(`${String(route.method)} ${route.url} declares no permission`);
   });
@@ -137,7 +160,10 @@ export function buildServer(options: ServerOptions): HttpServer {
     request.principal = principal;
     if (access === 'open' || access === 'loopback' || access === 'any key') return;
     if (!may(principal.role, access))
-      throw new Problem('forbidden', { required_permission: access, required_role: rolesWith(access) });
+      throw new Problem('forbidden', {
+        required_permission: access,
+        required_role: rolesWith(access),
+      });
   }
 
   server.addHook('onRequest', (request, reply, done) => {
@@ -177,14 +203,23 @@ export function buildServer(options: ServerOptions): HttpServer {
     done();
   });
 
-  server.setErrorHandler((error: FastifyError | Error, request, reply) => answerProblem(error, request, reply));
-  server.setNotFoundHandler((request, reply) => answerProblem(new Problem('not_found'), request, reply));
+  server.setErrorHandler((error: FastifyError | Error, request, reply) =>
+    answerProblem(error, request, reply),
+  );
+  server.setNotFoundHandler((request, reply) =>
+    answerProblem(new Problem('not_found'), request, reply),
+  );
 
   function answerProblem(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const problem = problemOf(error);
     if (problem.status >= 500)
       request.log[problem.code === 'internal' ? 'error' : 'warn'](
-        { err: problem.cause ?? problem, method: request.method, route: request.routeOptions.url, code: problem.code },
+        {
+          err: problem.cause ?? problem,
+          method: request.method,
+          route: request.routeOptions.url,
+          code: problem.code,
+        },
         'request failed',
       );
     if (problem.retryAfterSeconds !== null) reply.header('retry-after', problem.retryAfterSeconds);

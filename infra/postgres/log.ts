@@ -312,6 +312,7 @@ export function openPostgresLog(options: {
       const conditions = ['position > $1'];
       if (filter?.tenant) conditions.push(`tenant = $${values.push(filter.tenant)}`);
       if (filter?.stream !== undefined) conditions.push(`stream = $${values.push(filter.stream)}`);
+      if (filter?.modelsOnly) conditions.push(`starts_with(stream, 'model:')`);
       if (filter?.types !== undefined) conditions.push(`type = any($${values.push(filter.types)})`);
       const text = `select ${eventColumns} from log.events where ${conditions.join(' and ')} order by position limit $2`;
       return (await rows<EventRow>(`read_all:${conditions.length}:${conditions.join()}`, text, values)).map(recordedEvent);

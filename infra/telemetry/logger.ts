@@ -10,9 +10,17 @@ export type { Logger };
 export function openLogger(level: (typeof logLevels)[number]): Logger {
   const options = {
     level,
-    redact: ['req.headers.authorization', 'req.headers["x-api-key"]', '*.password', '*.connectionString'],
+    redact: [
+      'req.headers.authorization',
+      'req.headers["x-api-key"]',
+      '*.password',
+      '*.connectionString',
+    ],
   };
   return process.stdout.isTTY
-    ? pino(options, pretty({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }))
+    ? pino(
+        options,
+        pretty({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }),
+      )
     : pino(options);
 }

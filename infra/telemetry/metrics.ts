@@ -11,7 +11,9 @@ export function openMetrics(): Registry {
 }
 
 /** What is measured of every HTTP request. */
-export type RequestMetrics = { observe: (method: string, route: string, status: number, seconds: number) => void };
+export type RequestMetrics = {
+  observe: (method: string, route: string, status: number, seconds: number) => void;
+};
 
 const requestSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 

@@ -1,0 +1,34 @@
+// Which artifact URIs may be recorded. The registry never opens one; a consumer might, so traps are refused here.
+
+const uriCharactersMax = 2_048;
+/** Encodings inside encodings are followed this deep; deeper is not a name of a file. */
+const decodingsMax = 5;
+
+/** Why an artifact URI is refused, or null: local paths, `..` in any encoding, fragments, queries, user info. */
+export function artifactUriFault(uri: string): string | null {
+  if (uri.length > uriCharactersMax) return `must have at most ${uriCharactersMax} characters`;
+  const match = /^(?<scheme>[a-z][a-z0-9+.-]*):\/\/(?<authority>[^/]*)(?<path>\/.*)?$/i.exec(uri);
+  if (match === null)
+    return 'must be a URI with a scheme and an authority, as s3://bucket/path; local paths are refused';
+  const { scheme, authority } = match.groups as { scheme: string; authority: string };
+  if (scheme.toLowerCase() === 'file') return 'must not be a local file';
+  if (authority === '') return 'must name a bucket or host';
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+  if (/[\u0000-\u0020\u007f\\]/.test(uri))
+    return 'must not hold spaces, control characters or backslashes';
+  if (/[?#]/.test(uri)) return 'must not have a query or a fragment';
+  if (authority.includes('@')) return 'must not hold user info';
+  let decoded = uri;
+  for (let round = 0; round < decodingsMax; round++) {
+    if (decoded.split(/[/\\]/).includes('..')) return 'must not hold ".." segments';
+    let next: string;
+    try {
+      next = decodeURIComponent(decoded);
+    } catch {
+      return 'must be percent-encoded correctly';
+    }
+    if (next === decoded) return null;
+    decoded = next;
+  }
+  return 'must not be encoded again and again';
+}

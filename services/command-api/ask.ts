@@ -1,0 +1,526 @@
+// Where every command enters: it waits for its batch, is decided on the folded state, appended, and answered.
+// A batch is whatever waited while the last one was in flight; each stream's commands are decided in turn.
+import { v7 as uuidv7 } from 'uuid';
+import { catalogue, claimsOf, isEventType, serialKindOf } from '#events/catalogue.ts';
+import type { AnyEvent } from '#events/catalogue.ts';
+import { AssertionFailed } from '#events/decider.ts';
+import type { Actor, DomainEvent, EventMetadata, RecordedEvent } from '#events/envelope.ts';
+import { batchBytesMax, batchCommandsMax, eventDataBytesMax, LogUnavailable } from '#events/log.ts';
+import type {
+  AppendCommand,
+  AppendEntry,
+  EventLog,
+  KeyEffect,
+  RecordedCommand,
+  Verdict,
+} from '#events/log.ts';
+import { Problem } from '#infra/http/problems.ts';
+import type { ProblemCode } from '#infra/http/problems.ts';
+import type { Folded, StreamKind, Streams } from './streams.ts';
+
+/** Commands that may wait at once; past this nothing is taken in, and the client is told to come back. */
+export const waitingCommandsMax = 5_000;
+/** How often a command is decided before its client is told that the model is too busy. */
+const triesMax = 3;
+/** A body smaller than this cannot make an event's data too large. */
+const surelySmallBytes = 64 * 1024;
+
+type StreamState = { stream_version: number };
+
+/** One command on its way: who asks, what, of which stream, and how the answer is made. */
+export type Asked<
+  State extends StreamState,
+  Command,
+  Event extends DomainEvent,
+  Refusal,
+  Answer,
+> = {
+  kind: StreamKind<State, Command, Event, Refusal>;
+  stream: string;
+  /** True where the stream's id was made for this command, so that there is nothing to load. */
+  isNew?: boolean;
+  tenant: string;
+  actor: Actor;
+  /** The command at a time; pure, as it may be decided more than once. */
+  command: (at: string) => Command;
+  command_id: string;
+  /** Null where the id cannot come twice; otherwise a success is recorded even if it changes nothing. */
+  request_hash: string | null;
+  /** Answered, and remembered for a duplicate. */
+  status: number;
+  reason: string | null;
+  occurred_at?: string | null;
+  correlation_id?: string | null;
+  causation_id?: string | null;
+  traceparent?: string | null;
+  /** `If-Match`: the version that the stream must have. */
+  expected_version?: number | null;
+  /** Size of the request's body in bytes, as a bound for its events. */
+  bytes?: number;
+  keys?: readonly KeyEffect[];
+  /** The answer from the state right after the command's events, of which there may be none. */
+  answer: (state: State, events: readonly RecordedEvent<Event>[]) => Answer;
+};
+
+export type Answered<Answer> = {
+  answer: Answer;
+  status: number;
+  stream_version: number;
+  /** Of the command's last event; of the log's head, if it wrote none. */
+  position: number;
+  duplicate: boolean;
+};
+
+export type Ask = {
+  /**
+   * @throws Problem for a refusal, `conflict` after three tries, `overloaded`, `in_doubt`, `key_reused`.
+   */
+  submit: <
+    State extends StreamState,
+    Command,
+    Event extends DomainEvent,
+    Refusal extends { code: ProblemCode },
+    Answer,
+  >(
+    asked: Asked<State, Command, Event, Refusal, Answer>,
+  ) => Promise<Answered<Answer>>;
+  waitingCommands: () => number;
+  /** Takes nothing in any more, and resolves when everything taken in is answered. */
+  drain: () => Promise<void>;
+};
+
+/** What is counted of the batches. */
+export type AskMetrics = { batch: (commands: number, events: number, seconds: number) => void };
+
+// The queue holds commands of every kind; a kind's own types meet again in `Waiting`'s closures.
+type Anything = Asked<StreamState, unknown, DomainEvent, { code: ProblemCode }, unknown>;
+type Waiting = {
+  asked: Anything;
+  folded: Folded<StreamState>;
+  tries: number;
+  /** Alone in its entry, after the database refused a value of the entry it was in. */
+  alone: boolean;
+  resolve: (answered: Answered<unknown>) => void;
+  reject: (error: Error) => void;
+};
+
+/** What one command of a batch led to, before the log was asked. */
+type Draft = { waiting: Waiting; append: AppendCommand };
+/** Something that would be answered without an append, if the memory is not behind. */
+type Unwritten = { waiting: Waiting; refusal: Problem | null };
+
+export function openAsk(options: {
+  log: EventLog;
+  streams: Streams;
+  now: () => Date;
+  metrics: AskMetrics;
+  onBug: (error: Error, where: string) => void;
+}): Ask {
+  const { log, streams, now, metrics, onBug } = options;
+  let queue: Waiting[] = [];
+  let taken = 0;
+  let running = false;
+  let closing = false;
+  const whenEmpty: (() => void)[] = [];
+  const inFlight = new Map<string, Promise<unknown>>();
+
+  async function submit(asked: Anything): Promise<Answered<unknown>> {
+    if (closing || taken >= waitingCommandsMax) throw new Problem('overloaded');
+    taken++;
+    try {
+      // a key in flight waits for its first use, whose record then answers it
+      while (inFlight.has(asked.command_id))
+        await inFlight.get(asked.command_id)!.catch(() => undefined);
+      const answered = enqueue(asked);
+      if (asked.request_hash === null) return await answered;
+      inFlight.set(asked.command_id, answered);
+      try {
+        return await answered;
+      } finally {
+        inFlight.delete(asked.command_id);
+      }
+    } finally {
+      taken--;
+      if (taken === 0) for (const resolve of whenEmpty) resolve();
+    }
+  }
+
+  async function enqueue(asked: Anything): Promise<Answered<unknown>> {
+    const loaded = asked.isNew
+      ? streams.begin(asked.kind, asked.stream)
+      : streams.load(asked.kind, asked.stream);
+    const folded = loaded instanceof Promise ? await loaded : loaded;
+    return await new Promise((resolve, reject) => {
+      queue.push({ asked, folded, tries: 0, alone: false, resolve, reject });
+      if (!running) void run();
+    });
+  }
+
+  async function run(): Promise<void> {
+    running = true;
+    // what arrived in the same turn of the event loop goes into the same batch
+    await new Promise((resolve) => setImmediate(resolve));
+    while (queue.length > 0) {
+      const batch = takeBatch();
+      try {
+        await decideAndAppend(batch);
+      } catch (error) {
+        onBug(error as Error, 'batch');
+        for (const waiting of batch) waiting.reject(error as Error);
+      }
+    }
+    running = false;
+  }
+
+  function takeBatch(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < queue.length && count < batchCommandsMax) {
+      bytes += queue[count]!.asked.bytes ?? 0;
+      if (bytes > batchBytesMax && count > 0) break;
+      count++;
+    }
+    const batch = queue.slice(0, count);
+    queue = queue.slice(count);
+    return batch;
+  }
+
+  const again = (waiting: readonly Waiting[]): void => {
+    queue.unshift(...waiting);
+  };
+
+  async function decideAndAppend(batch: readonly Waiting[]): Promise<void> {
+    const at = now().toISOString();
+    const byStream = new Map<string, Waiting[]>();
+    for (const waiting of batch) {
+      const together = byStream.get(waiting.asked.stream);
+      if (together === undefined) byStream.set(waiting.asked.stream, [waiting]);
+      else together.push(waiting);
+    }
+    const drafts: Draft[][] = [];
+    const unwritten: Unwritten[] = [];
+    for (const together of byStream.values()) {
+      const entry = decideInTurn(together, at, unwritten);
+      if (entry.length > 0) drafts.push(entry);
+    }
+    await Promise.all([
+      drafts.length > 0 ? append(drafts) : undefined,
+      unwritten.length > 0 ? answerUnwritten(unwritten) : undefined,
+    ]);
+  }
+
+  /** Decides a stream's commands, each on the state that the one before leaves. */
+  function decideInTurn(together: readonly Waiting[], at: string, unwritten: Unwritten[]): Draft[] {
+    const { asked, folded } = together[0]!;
+    const entry: Draft[] = [];
+    let state = folded.state;
+    const isAhead = (): boolean => state !== folded.state;
+    for (const [index, waiting] of together.entries()) {
+      // a state in memory is shared by everyone who waits for the stream
+      waiting.folded = folded;
+      if (waiting.alone && entry.length > 0) {
+        again(together.slice(index));
+        break;
+      }
+      const outcome = decideOne(waiting, state, at);
+      if (
+        outcome instanceof Problem ||
+        (outcome.events.length === 0 && waiting.asked.request_hash === null)
+      ) {
+        // what rests on events that may yet fail is decided again when they are recorded
+        if (isAhead()) again([waiting]);
+        else unwritten.push({ waiting, refusal: outcome instanceof Problem ? outcome : null });
+        continue;
+      }
+      entry.push({ waiting, append: outcome });
+      if (waiting.alone) {
+        again(together.slice(index + 1));
+        break;
+      }
+      if (index === together.length - 1 || outcome.events.length === 0) continue;
+      if (!isAhead()) state = asked.kind.decider.fork(folded.state);
+      state = evolveAhead(waiting.asked, state, outcome, at);
+    }
+    return entry;
+  }
+
+  /** The state as it will be if the append succeeds; positions, times and serials are not known yet. */
+  function evolveAhead(
+    asked: Anything,
+    state: StreamState,
+    append: AppendCommand,
+    at: string,
+  ): StreamState {
+    let ahead = state;
+    for (const event of append.events)
+      ahead = asked.kind.decider.evolve(ahead, {
+        ...append.metadata,
+        position: 0,
+        id: event.id,
+        type: event.type,
+        schema_version: event.schema_version,
+        tenant: asked.tenant,
+        stream: asked.stream,
+        stream_version: ahead.stream_version + 1,
+        recorded_at: at,
+        data: event.data,
+      });
+    return ahead;
+  }
+
+  function decideOne(waiting: Waiting, state: StreamState, at: string): AppendCommand | Problem {
+    const { asked } = waiting;
+    const { expected_version } = asked;
+    if (
+      expected_version !== undefined &&
+      expected_version !== null &&
+      expected_version !== state.stream_version
+    )
+      return new Problem('precondition_failed', {
+        expected_version,
+        stream_version: state.stream_version,
+      });
+    try {
+      const decision = asked.kind.decider.decide(state, asked.command(at));
+      if (decision.refusal !== undefined) {
+        const { code, ...facts } = decision.refusal;
+        return new Problem(code, facts);
+      }
+      return draft(asked, decision.events, at);
+    } catch (error) {
+      if (error instanceof Problem) return error;
+      // a bug in a rule fails its own command, and no other
+      onBug(error as Error, 'decide');
+      return new Problem('internal', {}, { cause: error });
+    }
+  }
+
+  function draft(asked: Anything, events: readonly DomainEvent[], at: string): AppendCommand {
+    const metadata: EventMetadata = {
+      actor: asked.actor,
+      occurred_at: asked.occurred_at ?? at,
+      reason: asked.reason,
+      command_id: asked.command_id,
+      correlation_id: asked.correlation_id ?? null,
+      causation_id: asked.causation_id ?? null,
+      traceparent: asked.traceparent ?? null,
+    };
+    const takes: string[] = [];
+    const frees: string[] = [];
+    const recorded = events.map(({ type, data }) => {
+      if (!isEventType(type)) throw new AssertionFailed(`${type} is not in the catalogue`);
+      const claims = claimsOf(asked.tenant, { type, data } as AnyEvent);
+      if (claims.takes.length > 0) takes.push(...claims.takes);
+      if (claims.frees.length > 0) frees.push(...claims.frees);
+      if (type === 'model.updated' || (asked.bytes ?? 0) > surelySmallBytes) assertFits(data);
+      return {
+        id: uuidv7(),
+        type,
+        schema_version: catalogue[type].schema_version,
+        data: data as object,
+        serial_kind: serialKindOf(type),
+      };
+    });
+    return {
+      command_id: asked.command_id,
+      request_hash: asked.request_hash,
+      status: asked.status,
+      metadata,
+      events: recorded,
+      takes,
+      frees,
+      keys: asked.keys ?? noKeys,
+    };
+  }
+
+  async function append(drafts: readonly Draft[][]): Promise<void> {
+    const entries = drafts.map((entry): AppendEntry => ({
+      stream: entry[0]!.waiting.asked.stream,
+      tenant: entry[0]!.waiting.asked.tenant,
+      expected_version: entry[0]!.waiting.folded.state.stream_version,
+      decided_on: [],
+      commands: entry.map((draft) => draft.append),
+    }));
+    const startedAt = performance.now();
+    let verdicts: Verdict[][];
+    try {
+      verdicts = await log.append(entries);
+    } catch (error) {
+      if (!(error instanceof LogUnavailable)) throw error;
+      // nobody knows what the streams look like now
+      for (const entry of entries) streams.forget(entry.stream);
+      for (const { waiting } of drafts.flat())
+        waiting.reject(
+          new Problem(error.inDoubt ? 'in_doubt' : 'overloaded', {}, { cause: error }),
+        );
+      return;
+    }
+    let commands = 0;
+    let events = 0;
+    for (const [index, entry] of drafts.entries())
+      for (const [nth, draft] of entry.entries()) {
+        const verdict = verdicts[index]![nth]!;
+        commands++;
+        events += verdict.verdict === 'appended' ? verdict.events.length : 0;
+        settle(draft.waiting, verdict, entry.length);
+      }
+    metrics.batch(commands, events, (performance.now() - startedAt) / 1000);
+  }
+
+  function settle(waiting: Waiting, verdict: Verdict, commandsOfEntry: number): void {
+    const { asked, folded } = waiting;
+    switch (verdict.verdict) {
+      case 'appended':
+        try {
+          if (verdict.events.length > 0) streams.apply(asked.kind, folded, verdict.events);
+          waiting.resolve({
+            answer: asked.answer(folded.state, verdict.events),
+            status: asked.status,
+            stream_version: verdict.stream_version,
+            position: verdict.position,
+            duplicate: false,
+          });
+        } catch (error) {
+          streams.forget(asked.stream);
+          onBug(error as Error, 'answer');
+          waiting.reject(error as Error);
+        }
+        return;
+      case 'duplicate':
+        void answerDuplicate(waiting, verdict);
+        return;
+      case 'key_reused':
+        waiting.reject(new Problem('key_reused'));
+        return;
+      case 'undecided':
+        again([waiting]);
+        return;
+      case 'claimed':
+        void answerClaimed(waiting);
+        return;
+      case 'conflict':
+        void tryAgain(waiting);
+        return;
+      case 'failed':
+        if (commandsOfEntry > 1) {
+          waiting.alone = true;
+          again([waiting]);
+          return;
+        }
+        onBug(verdict.error, 'append');
+        waiting.reject(new Problem('internal', {}, { cause: verdict.error }));
+        return;
+    }
+  }
+
+  /** Reads the delta and decides again, three times in all. */
+  async function tryAgain(waiting: Waiting): Promise<void> {
+    try {
+      if (++waiting.tries >= triesMax) throw new Problem('conflict', { tries: triesMax });
+      await streams.catchUp(waiting.asked.kind, waiting.folded);
+      again([waiting]);
+      if (!running) void run();
+    } catch (error) {
+      waiting.reject(error as Error);
+    }
+  }
+
+  /** A name that the command wants is held by another stream, or was a moment ago. */
+  async function answerClaimed(waiting: Waiting): Promise<void> {
+    const { asked } = waiting;
+    try {
+      const wanted = asked.kind.decider.decide(
+        waiting.folded.state,
+        asked.command(now().toISOString()),
+      );
+      const names = (wanted.events ?? []).flatMap(
+        (event) => claimsOf(asked.tenant, event as AnyEvent).takes,
+      );
+      const held = await log.findClaims(names);
+      const taken = names.find((name) => held.has(name) && held.get(name) !== asked.stream);
+      if (taken === undefined) return await tryAgain(waiting);
+      // the claim is `model-name:<tenant>:<name>`
+      waiting.reject(new Problem('name_taken', { name: taken.split(':').slice(2).join(':') }));
+    } catch (error) {
+      waiting.reject(error as Error);
+    }
+  }
+
+  /** The answer of then: the stream folded to the recorded version. */
+  async function answerDuplicate(
+    waiting: Waiting,
+    record: Pick<RecordedCommand, 'stream' | 'stream_version' | 'position' | 'status'>,
+  ): Promise<void> {
+    const { asked } = waiting;
+    try {
+      const { state, events } = await streams.foldTo(
+        asked.kind,
+        record.stream,
+        record.stream_version,
+      );
+      const own = events.filter((event) => event.command_id === asked.command_id);
+      waiting.resolve({
+        answer: asked.answer(state, own),
+        status: record.status,
+        stream_version: record.stream_version,
+        position: record.position,
+        duplicate: true,
+      });
+    } catch (error) {
+      waiting.reject(error as Error);
+    }
+  }
+
+  /** A refusal, or "already so": true only if the memory is not behind the log, and the key has no record. */
+  async function answerUnwritten(unwritten: readonly Unwritten[]): Promise<void> {
+    let found: Awaited<ReturnType<EventLog['lookUp']>>;
+    try {
+      found = await log.lookUp(
+        unwritten.map(({ waiting }) => waiting.asked.stream),
+        unwritten.flatMap(({ waiting: { asked } }) =>
+          asked.request_hash === null ? [] : [asked.command_id],
+        ),
+      );
+    } catch (error) {
+      for (const { waiting } of unwritten) waiting.reject(error as Error);
+      return;
+    }
+    for (const { waiting, refusal } of unwritten) {
+      const { asked, folded } = waiting;
+      const record = found.commands.get(asked.command_id);
+      if (record !== undefined) {
+        if (record.request_hash !== asked.request_hash) waiting.reject(new Problem('key_reused'));
+        else void answerDuplicate(waiting, record);
+      } else if (found.versions.get(asked.stream)! > folded.state.stream_version)
+        void tryAgain(waiting);
+      else if (refusal !== null) waiting.reject(refusal);
+      else
+        waiting.resolve({
+          answer: asked.answer(folded.state, []),
+          status: asked.status === 201 ? 200 : asked.status,
+          stream_version: folded.state.stream_version,
+          position: 0,
+          duplicate: false,
+        });
+    }
+  }
+
+  return {
+    submit: (asked) => submit(asked as unknown as Anything) as Promise<Answered<never>>,
+    waitingCommands: () => taken,
+    drain: () =>
+      new Promise((resolve) => {
+        closing = true;
+        if (taken === 0) resolve();
+        else whenEmpty.push(resolve);
+      }),
+  };
+}
+
+const noKeys: readonly KeyEffect[] = [];
+
+function assertFits(data: unknown): void {
+  const bytes = Buffer.byteLength(JSON.stringify(data));
+  if (bytes > eventDataBytesMax)
+    throw new Problem('too_large', { limit_bytes: eventDataBytesMax, bytes });
+}

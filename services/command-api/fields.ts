@@ -1,0 +1,272 @@
+// What callers may send: every field of a model, a version and a deployment, parsed once at the edge.
+import { z } from 'zod';
+import type { NewVersion, VersionRef } from '#events/model/commands.ts';
+import { splits, strategies } from '#events/model/events.ts';
+import type { ModelEventData } from '#events/model/events.ts';
+import type { Metric } from '#events/model/metrics.ts';
+import { isDigits, isUuid, labelFault, modelNameFault } from '#events/names.ts';
+import { artifactUriFault } from './artifact-uri.ts';
+
+/** Short texts: owner, team, framework, environment … */
+const wordCharactersMax = 256;
+const textCharactersMax = 16_384;
+const tagsMax = 256;
+const metricsMax = 1_000;
+const filesMax = 10_000;
+const listMax = 1_000;
+
+const word = z.string().min(1).max(wordCharactersMax);
+const prose = z.string().max(textCharactersMax);
+const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
+
+/** Free JSON; its depth and text are checked for the whole body before. */
+const freeJson = z.custom<ModelEventData<'model.updated'>['changed'][string]>(
+  (value) => value !== undefined,
+);
+const freeObject = z.record(z.string(), freeJson);
+
+export const modelName = z.string().superRefine((name, context) => {
+  const fault = modelNameFault(name);
+  if (fault !== null)
+    context.addIssue({
+      code: 'custom',
+      message: fault.message,
+      params: { reserved: fault.reserved },
+    });
+});
+
+export const label = z.string().superRefine((text, context) => {
+  const fault = labelFault(text);
+  if (fault !== null) context.addIssue({ code: 'custom', message: fault });
+});
+
+const tagKey = z.string().min(1).max(wordCharactersMax);
+const tagValue = z.string().max(1_024);
+const limited = <K, V>(record: z.ZodType<Record<string, V>, K>, most: number) =>
+  record.refine((value) => Object.keys(value).length <= most, `must have at most ${most} keys`);
+
+const tags = limited(z.record(tagKey, tagValue), tagsMax);
+const time = z.iso.datetime({ offset: true });
+
+const modelFields = {
+  description: optional(prose),
+  owner: optional(word),
+  team: optional(word),
+  project: optional(word),
+  framework: optional(word),
+  model_type: optional(word),
+  task: optional(word),
+  subject: optional(word),
+  category: optional(word),
+};
+
+/** A name that the caller chose to record beside the authenticated subject. */
+const declaredBy = optional(word);
+
+export const newModelBody = z.strictObject({
+  name: modelName,
+  ...modelFields,
+  declared_by: declaredBy,
+  reason: optional(prose),
+  tags: optional(tags),
+  metadata: optional(freeObject),
+});
+
+/** null clears; `tags` and `metadata` merge by key. */
+export const modelPatchBody = z.strictObject({
+  ...modelFields,
+  tags: limited(z.record(tagKey, tagValue.nullable()), tagsMax).nullish(),
+  metadata: freeObject.nullish(),
+  reason: optional(prose),
+});
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
+const shape = z.array(z.number()).max(listMax);
+
+const metricName = z.string().min(1).max(wordCharactersMax);
+const flatMetrics = z.record(metricName, z.number());
+const splitMetrics = z.partialRecord(z.enum(splits), flatMetrics);
+
+/** A flat map has no split; a map of maps is by split; both at once is refused. */
+const metrics = z
+  .union([flatMetrics, splitMetrics], {
+    error:
+      'must be a map of finite numbers, or such maps by training, validation and test, not both at once',
+  })
+  .refine(
+    (written) => metricsOf(written).length <= metricsMax,
+    `must have at most ${metricsMax} metrics`,
+  );
+
+const artifactUri = z.string().superRefine((uri, context) => {
+  const fault = artifactUriFault(uri);
+  if (fault !== null) context.addIssue({ code: 'custom', message: fault });
+});
+
+export const versionFields = {
+  label: optional(label),
+  description: optional(prose),
+  tags: optional(tags),
+  metadata: optional(freeObject),
+  content_digest: optional(
+    z
+      .strictObject({ sha256: optional(sha256), blake3: optional(sha256) })
+      .refine((digest) => digest.sha256 || digest.blake3, 'must have sha256 or blake3'),
+  ),
+  size_bytes: optional(z.int().nonnegative()),
+  artifact_uri: optional(artifactUri),
+  files: optional(
+    z.array(z.strictObject({ path: word, sha256, size: z.int().nonnegative() })).max(filesMax),
+  ),
+  format: optional(word),
+  framework: optional(word),
+  model_type: optional(word),
+  region: optional(word),
+  signature: optional(
+    z.strictObject({
+      inputs: optional(freeJson),
+      outputs: optional(freeJson),
+      input_shape: optional(shape),
+      output_shape: optional(shape),
+      feature_schema: optional(freeJson),
+    }),
+  ),
+  metrics: optional(metrics),
+  evaluated_at: optional(time),
+  hyperparameters: optional(freeObject),
+  training_config: optional(freeObject),
+  eval_score: optional(z.number().min(0).max(1)),
+  cost_per_1k: optional(z.number().nonnegative()),
+  slo_ok: optional(z.boolean()),
+  runtime_environment: optional(
+    z.strictObject({ dependencies: optional(freeJson), runtime: optional(word) }),
+  ),
+  lineage: optional(
+    z.strictObject({
+      data_versions: optional(z.array(word).max(listMax)),
+      code_version: optional(word),
+      parent_versions: optional(z.array(word).max(listMax)),
+      experiment_id: optional(word),
+      run_id: optional(word),
+    }),
+  ),
+  release_notes: optional(prose),
+};
+
+export const newVersionBody = z.strictObject({
+  ...versionFields,
+  stage: z.enum(['development', 'staging', 'production']).optional(),
+  readiness: z.enum(['training', 'testing']).optional(),
+  is_default: z.boolean().optional(),
+  declared_by: declaredBy,
+  reason: optional(prose),
+});
+
+export const reasonBody = z.strictObject({ reason: optional(prose) }).nullish();
+
+export const deploymentBody = z.strictObject({
+  environment: word,
+  region: optional(word),
+  endpoint_url: optional(z.url({ protocol: /^https?$/ }).max(2_048)),
+  strategy: z.enum(strategies).default('all_at_once'),
+  traffic_percent: optional(z.number().gt(0).max(100).or(z.literal(0))),
+  config: optional(freeObject),
+  external_ref: optional(word),
+  status: z.enum(['requested', 'deployed']).default('requested'),
+  declared_by: declaredBy,
+  reason: optional(prose),
+});
+
+export const deploymentStatusBody = z.strictObject({
+  status: z.enum(['deploying', 'deployed', 'failed']),
+  endpoint_url: optional(z.url({ protocol: /^https?$/ }).max(2_048)),
+  reason: optional(prose),
+});
+
+export { prose, time, word };
+
+type WrittenMetrics = Record<string, number | Record<string, number>>;
+
+function metricsOf(written: WrittenMetrics | null | undefined): Metric[] {
+  const list: Metric[] = [];
+  for (const [key, value] of Object.entries(written ?? {}))
+    if (typeof value === 'number') list.push({ name: key, split: null, value });
+    else
+      for (const [name, measured] of Object.entries(value))
+        list.push({ name, split: key as Metric['split'], value: measured });
+  return list;
+}
+
+/** The version's facts as an event holds them: what was not sent is null or empty. */
+export function versionFactsOf(
+  body: z.infer<z.ZodObject<typeof versionFields>>,
+): NewVersion['facts'] {
+  const { content_digest: digest, signature, lineage, runtime_environment: runtime } = body;
+  return {
+    label: body.label ?? null,
+    description: body.description ?? null,
+    tags: body.tags ?? {},
+    metadata: body.metadata ?? {},
+    content_digest: digest
+      ? { sha256: digest.sha256 ?? null, blake3: digest.blake3 ?? null, origin: 'declared' }
+      : null,
+    size_bytes: body.size_bytes ?? null,
+    artifact_uri: body.artifact_uri ?? null,
+    files: body.files ?? [],
+    format: body.format ?? null,
+    framework: body.framework ?? null,
+    model_type: body.model_type ?? null,
+    region: body.region ?? null,
+    signature: signature
+      ? {
+          inputs: signature.inputs ?? null,
+          outputs: signature.outputs ?? null,
+          input_shape: signature.input_shape ?? null,
+          output_shape: signature.output_shape ?? null,
+          feature_schema: signature.feature_schema ?? null,
+        }
+      : null,
+    metrics: metricsOf(body.metrics as WrittenMetrics | null),
+    evaluated_at: body.evaluated_at ?? null,
+    hyperparameters: body.hyperparameters ?? {},
+    training_config: body.training_config ?? {},
+    eval_score: body.eval_score ?? null,
+    cost_per_1k: body.cost_per_1k ?? null,
+    slo_ok: body.slo_ok ?? null,
+    runtime_environment: runtime
+      ? { dependencies: runtime.dependencies ?? null, runtime: runtime.runtime ?? null }
+      : null,
+    lineage: {
+      data_versions: lineage?.data_versions ?? [],
+      code_version: lineage?.code_version ?? null,
+      parent_versions: lineage?.parent_versions ?? [],
+      experiment_id: lineage?.experiment_id ?? null,
+      run_id: lineage?.run_id ?? null,
+    },
+    release_notes: body.release_notes ?? null,
+  };
+}
+
+/** The model's facts as an event holds them. */
+export function modelFactsOf(body: Omit<z.infer<typeof newModelBody>, 'name'>) {
+  return {
+    description: body.description ?? null,
+    owner: body.owner ?? null,
+    team: body.team ?? null,
+    project: body.project ?? null,
+    framework: body.framework ?? null,
+    model_type: body.model_type ?? null,
+    task: body.task ?? null,
+    subject: body.subject ?? null,
+    category: body.category ?? null,
+    tags: body.tags ?? {},
+    metadata: body.metadata ?? {},
+  };
+}
+
+/** `{version}` in a path: a number, a label, an id, `default` or `latest`; digits are the number. */
+export function versionRefOf(text: string): VersionRef {
+  if (text === 'default' || text === 'latest') return { by: text };
+  if (isDigits(text)) return { by: 'number', number: Number(text) };
+  return isUuid(text) ? { by: 'id', version_id: text.toLowerCase() } : { by: 'label', label: text };
+}

@@ -1,0 +1,107 @@
+// What every write request says beside its body: who, under which key, on which version, traced how.
+import { hash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
+import type { Principal } from '#events/access.ts';
+import type { Actor } from '#events/envelope.ts';
+import { Problem } from '#infra/http/problems.ts';
+import type { Answered } from './ask.ts';
+
+/** The namespace under which command ids are made from (source, tenant, subject, key). */
+const commandIdNamespace = 'b6f1a6f0-5d0b-4a0e-9c1c-2f6a3f0d7e51';
+const idempotencyKeyCharactersMax = 255;
+const correlationIdCharactersMax = 255;
+const ifMatchPattern = /^"(?<version>\d{1,9})"$/;
+const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** The same source, tenant, subject and key always give the same command id, however often they come. */
+export const commandIdOf = (
+  source: 'http' | 'training',
+  tenant: string,
+  subject: string,
+  key: string,
+): string =>
+  uuidv5([source, tenant, subject, key].map(encodeURIComponent).join(':'), commandIdNamespace);
+
+export const actorOf = (principal: Principal, declaredBy: string | null | undefined): Actor => ({
+  subject: principal.subject,
+  type: principal.subject_type,
+  auth_method: 'api_key',
+  key_id: principal.key_id,
+  declared_by: declaredBy ?? null,
+});
+
+const invalidHeader = (name: string, message: string): Problem =>
+  new Problem('invalid', { errors: [{ pointer: `/headers/${name}`, message }] });
+
+/** The part of a command that the headers give. */
+export function commandHead(
+  request: FastifyRequest,
+  body:
+    | { reason?: string | null | undefined; declared_by?: string | null | undefined }
+    | null
+    | undefined,
+) {
+  const { principal, headers } = request;
+  const key = headers['idempotency-key'];
+  if (
+    key !== undefined &&
+    (typeof key !== 'string' || key === '' || key.length > idempotencyKeyCharactersMax)
+  )
+    throw invalidHeader(
+      'idempotency-key',
+      `must have 1 to ${idempotencyKeyCharactersMax} characters`,
+    );
+  const correlation = headers['x-correlation-id'];
+  if (
+    correlation !== undefined &&
+    (typeof correlation !== 'string' || correlation.length > correlationIdCharactersMax)
+  )
+    throw invalidHeader(
+      'x-correlation-id',
+      `must have at most ${correlationIdCharactersMax} characters`,
+    );
+  const { traceparent } = headers;
+  return {
+    tenant: principal.tenant,
+    actor: actorOf(principal, body?.declared_by),
+    command_id:
+      key === undefined ? uuidv7() : commandIdOf('http', principal.tenant, principal.subject, key),
+    request_hash: key === undefined ? null : requestHash(request),
+    expected_version: ifMatch(headers['if-match']),
+    reason: body?.reason ?? null,
+    correlation_id: correlation ?? null,
+    traceparent:
+      typeof traceparent === 'string' && traceparentPattern.test(traceparent) ? traceparent : null,
+    bytes: Number(headers['content-length'] ?? 0),
+  };
+}
+
+function ifMatch(header: string | undefined): number | null {
+  if (header === undefined || header === '*') return null;
+  const version = ifMatchPattern.exec(header)?.groups?.['version'];
+  if (version === undefined)
+    throw invalidHeader('if-match', 'must be a quoted stream version, as "3"');
+  return Number(version);
+}
+
+/** Tells a repeat of a request from another one under the same key. */
+function requestHash(request: FastifyRequest): string {
+  const parts = [
+    request.method,
+    request.url,
+    request.headers['if-match'] ?? '',
+    request.body ?? null,
+  ];
+  return hash('sha256', JSON.stringify(parts), 'base64url');
+}
+
+/** Sends a write's answer: the resource, its place in the log, and its ETag. */
+export function sendAnswer<Body extends object>(
+  reply: FastifyReply,
+  answered: Answered<Body>,
+): FastifyReply {
+  reply.code(answered.status).header('etag', `"${answered.stream_version}"`);
+  if (answered.position > 0) reply.header('x-position', answered.position);
+  return reply.send(answered.answer);
+}

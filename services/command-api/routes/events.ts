@@ -1,0 +1,192 @@
+// The log as readers see it: pages by position, one event, or a stream of server-sent events that resumes.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Principal } from '#events/access.ts';
+import { isEventType } from '#events/catalogue.ts';
+import { pageEventsMax } from '#events/log.ts';
+import type { EventFilter, EventLog } from '#events/log.ts';
+import { Problem } from '#infra/http/problems.ts';
+import type { HttpServer } from '#infra/http/server.ts';
+import type { HeadFollower } from '#infra/postgres/tail.ts';
+import { word } from '../fields.ts';
+import type { Resolve } from '../resolve.ts';
+
+/** Open event streams of one process; each costs a socket and a query a batch. */
+const eventStreamsMax = 1_000;
+const streamPageEvents = 200;
+/** Silence looks like a broken connection to proxies; also how often a revoked key is noticed at the latest. */
+const heartbeatMs = 800;
+
+const eventTypes = z
+  .string()
+  .transform((list) => list.split(','))
+  .refine((types) => types.every(isEventType), 'must be event types, comma-separated');
+const position = z.coerce.number().int().nonnegative();
+
+const eventsQuery = z.strictObject({
+  after: position.optional(),
+  limit: z.coerce.number().int().min(1).max(pageEventsMax).default(100),
+  type: eventTypes.optional(),
+  model: word.optional(),
+});
+
+export type EventStreams = { closeAll: () => void };
+
+/** Registers the routes; `closeAll` ends every open event stream, for a shutdown. */
+export function eventRoutes(
+  server: HttpServer,
+  { log, resolve, follower }: { log: EventLog; resolve: Resolve; follower: HeadFollower },
+): EventStreams {
+  const open = new Set<AbortController>();
+
+  async function filterOf(
+    principal: Principal,
+    query: { type?: string[] | undefined; model?: string | undefined },
+  ): Promise<EventFilter> {
+    const filter: EventFilter = {
+      tenant: principal.tenant,
+      // keys and members are the tenant's own affair
+      modelsOnly: principal.role !== 'admin',
+    };
+    if (query.type !== undefined) filter.types = query.type;
+    if (query.model !== undefined)
+      filter.stream = await resolve.model(principal.tenant, query.model);
+    return filter;
+  }
+
+  server.get(
+    '/events',
+    {
+      config: { permission: 'registry:read' },
+      schema: {
+        summary: 'Events after a position; with Accept: text/event-stream they keep coming',
+        tags: ['log'],
+        querystring: eventsQuery,
+      },
+    },
+    async (request, reply) => {
+      const { query } = request;
+      const filter = await filterOf(request.principal, query);
+      if (request.headers.accept?.includes('text/event-stream')) {
+        await stream(
+          request,
+          reply,
+          filter,
+          resumeAfter(request.headers['last-event-id']) ?? query.after ?? 0,
+        );
+        return reply;
+      }
+      const head = await log.head();
+      const items = await log.readAll(query.after ?? 0, query.limit, filter);
+      const newest = Math.max(head.position, items.at(-1)?.position ?? 0);
+      reply.header('x-position', newest);
+      return { items, head: newest };
+    },
+  );
+
+  function resumeAfter(header: string | string[] | undefined): number | null {
+    if (header === undefined) return null;
+    const parsed = position.safeParse(header);
+    if (!parsed.success)
+      throw new Problem('invalid', {
+        errors: [{ pointer: '/headers/last-event-id', message: 'must be a position' }],
+      });
+    return parsed.data;
+  }
+
+  async function stream(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    filter: EventFilter,
+    after: number,
+  ): Promise<void> {
+    if (open.size >= eventStreamsMax) throw new Problem('overloaded');
+    const ending = new AbortController();
+    open.add(ending);
+    const { raw } = reply;
+    raw.on('close', () => ending.abort());
+    reply.hijack();
+    raw.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
+    raw.write(':\n\n');
+    try {
+      let cursor = after;
+      while (!ending.signal.aborted && (await request.isStillAdmitted())) {
+        const head = follower.position();
+        const events = await log.readAll(cursor, streamPageEvents, filter);
+        for (const event of events)
+          raw.write(
+            `id: ${event.position}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
+          );
+        const isWhole = events.length < streamPageEvents;
+        cursor = Math.max(cursor, events.at(-1)?.position ?? 0, isWhole ? head : 0);
+        // a reader that is slower than the log is waited for, so that nothing piles up here
+        if (raw.writableNeedDrain) await drained(ending.signal, raw);
+        else if (isWhole && !(await nextHead(cursor, ending.signal))) raw.write(':\n\n');
+      }
+    } catch (error) {
+      if (!ending.signal.aborted) request.log.warn({ err: error }, 'an event stream ended early');
+    } finally {
+      open.delete(ending);
+      raw.end();
+    }
+  }
+
+  /** True once there is something beyond the cursor; false after a while without. */
+  async function nextHead(cursor: number, ended: AbortSignal): Promise<boolean> {
+    const timeout = AbortSignal.timeout(heartbeatMs);
+    try {
+      await follower.beyond(cursor, AbortSignal.any([ended, timeout]));
+      return true;
+    } catch (error) {
+      if (ended.aborted || timeout.aborted) return false;
+      throw error;
+    }
+  }
+
+  server.get(
+    '/events/:id',
+    {
+      config: { permission: 'registry:read' },
+      schema: {
+        summary: 'One event by its id',
+        tags: ['log'],
+        params: z.strictObject({ id: z.uuid() }),
+        querystring: z.strictObject({}),
+      },
+    },
+    async (request, reply) => {
+      const { principal } = request;
+      const event = await log.readEvent(request.params.id);
+      const isVisible =
+        event !== null &&
+        event.tenant === principal.tenant &&
+        (principal.role === 'admin' || event.stream.startsWith('model:'));
+      if (!isVisible) throw new Problem('event_not_found', { id: request.params.id });
+      reply.header('x-position', event.position);
+      return event;
+    },
+  );
+
+  return {
+    closeAll: () => {
+      for (const ending of open) ending.abort();
+    },
+  };
+}
+
+/** Resolves when the socket takes more, or the stream has ended. */
+function drained(ended: AbortSignal, raw: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      raw.off('drain', done);
+      ended.removeEventListener('abort', done);
+      resolve();
+    };
+    raw.on('drain', done);
+    ended.addEventListener('abort', done);
+  });
+}

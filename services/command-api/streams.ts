@@ -1,0 +1,159 @@
+// The folded streams that commands are decided on: kept by use, bounded by weight, caught up by reading the delta.
+import { LRUCache } from 'lru-cache';
+import type { Decider } from '#events/decider.ts';
+import type { DomainEvent, RecordedEvent } from '#events/envelope.ts';
+import type { EventLog } from '#events/log.ts';
+import { upcast } from '#events/upcasters.ts';
+
+/** Rows (models, versions, deployments) kept in memory in all; one is about 2 KB. */
+const rowsMax = 60_000;
+/** Past this many events a fold is worth keeping in the database. */
+const snapshotEveryEvents = 500;
+
+type StreamState = { stream_version: number };
+
+/** A kind of stream: its rules, how heavy its state is, and how it is kept as a snapshot. */
+export type StreamKind<State extends StreamState, Command, Event extends DomainEvent, Refusal> = {
+  decider: Decider<State, Command, Event, Refusal>;
+  rowsOf: (state: State) => number;
+  /** `foldVersion` changes with the shape of the state or the meaning of the fold; a snapshot of another is not read. */
+  snapshot: {
+    foldVersion: number;
+    encode: (state: State) => string;
+    decode: (text: string) => State;
+  } | null;
+};
+
+/** A stream in memory. `state` is at `state.stream_version`, which may be behind the log until someone looks. */
+export type Folded<State extends StreamState> = {
+  readonly stream: string;
+  state: State;
+  /** The version of the last snapshot that is known to exist. */
+  snapshotVersion: number;
+};
+
+export type Streams = {
+  /** The folded stream, from memory or from the log. It may be behind: whoever answers without appending looks first. */
+  load: <State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    stream: string,
+  ) => Folded<State> | Promise<Folded<State>>;
+  /** A stream that nobody has written yet; it is kept once its first events are recorded. */
+  begin: <State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    stream: string,
+  ) => Folded<State>;
+  /** Reads what the memory lacks of the log. */
+  catchUp: <State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    folded: Folded<State>,
+  ) => Promise<void>;
+  /** Folds what was recorded just now, and keeps the stream. */
+  apply: <State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    folded: Folded<State>,
+    events: readonly RecordedEvent[],
+  ) => void;
+  /** The stream as it was at a version, apart from the memory. */
+  foldTo: <State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    stream: string,
+    version: number,
+  ) => Promise<{ state: State; events: readonly RecordedEvent[] }>;
+  forget: (stream: string) => void;
+};
+
+export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => void): Streams {
+  const kept = new LRUCache<string, Folded<StreamState>>({
+    maxSize: rowsMax,
+    maxEntrySize: rowsMax,
+  });
+  const loading = new Map<string, Promise<Folded<StreamState>>>();
+
+  async function fold<State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    stream: string,
+  ): Promise<Folded<State>> {
+    const { decider, snapshot } = kind;
+    const folded: Folded<State> = { stream, state: decider.initial(), snapshotVersion: 0 };
+    // a short stream costs one query; only a long one is worth a look for its snapshot
+    let events = await log.readStream(stream, 0, snapshotEveryEvents);
+    if (events.length === snapshotEveryEvents && snapshot !== null) {
+      const found = await log.loadSnapshot(stream, snapshot.foldVersion);
+      if (found !== null) {
+        folded.state = snapshot.decode(found.state);
+        folded.snapshotVersion = found.stream_version;
+        events = [];
+      }
+    }
+    evolve(kind, folded, events);
+    if (folded.state.stream_version >= snapshotEveryEvents) await catchUp(kind, folded);
+    if (folded.state.stream_version > 0) keep(kind, folded);
+    return folded;
+  }
+
+  function evolve<State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    folded: Folded<State>,
+    events: readonly RecordedEvent[],
+  ): void {
+    for (const event of events)
+      folded.state = kind.decider.evolve(folded.state, upcast(event) as RecordedEvent<Event>);
+  }
+
+  function keep<State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    folded: Folded<State>,
+  ): void {
+    kept.set(folded.stream, folded, { size: kind.rowsOf(folded.state) });
+    const { snapshot } = kind;
+    const version = folded.state.stream_version;
+    if (snapshot === null || version - folded.snapshotVersion < snapshotEveryEvents) return;
+    folded.snapshotVersion = version;
+    log
+      .saveSnapshot(folded.stream, snapshot.foldVersion, version, snapshot.encode(folded.state))
+      .catch(onSnapshotError);
+  }
+
+  async function catchUp<State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    folded: Folded<State>,
+  ): Promise<void> {
+    const events = await log.readStream(folded.stream, folded.state.stream_version);
+    // another reader may have been faster, as the state is shared
+    evolve(
+      kind,
+      folded,
+      events.filter((event) => event.stream_version > folded.state.stream_version),
+    );
+    if (folded.state.stream_version > 0) keep(kind, folded);
+  }
+
+  return {
+    load<State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+      kind: StreamKind<State, Command, Event, Refusal>,
+      stream: string,
+    ) {
+      const found = kept.get(stream);
+      if (found !== undefined) return found as Folded<State>;
+      const already = loading.get(stream);
+      if (already !== undefined) return already as Promise<Folded<State>>;
+      const fresh = fold(kind, stream).finally(() => loading.delete(stream));
+      loading.set(stream, fresh);
+      return fresh;
+    },
+    begin: (kind, stream) => ({ stream, state: kind.decider.initial(), snapshotVersion: 0 }),
+    catchUp,
+    apply(kind, folded, events) {
+      evolve(kind, folded, events);
+      keep(kind, folded);
+    },
+    async foldTo(kind, stream, version) {
+      const events = await log.readStream(stream, 0, version);
+      let state = kind.decider.initial();
+      for (const event of events) state = kind.decider.evolve(state, upcast(event) as never);
+      return { state, events };
+    },
+    forget: (stream) => void kept.delete(stream),
+  };
+}
