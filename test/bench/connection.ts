@@ -9,9 +9,10 @@ const connectTimeoutMs = 5_000;
 // Only what a refusal says is shown to a person.
 const keepBodyFromStatus = 300;
 
-/** What a connection tells; in each case it is free, and closed unless `answered` says that it stays open. */
+/** What a connection tells; in each case it is free, and closed unless the answer says that it stays open. */
 export interface ConnectionListener {
-  answered(connection: Connection, status: number, body: string, staysOpen: boolean): void;
+  /** `answer` is the connection's own and changes with the next one. */
+  answered(connection: Connection, answer: ResponseParser): void;
   /** The connection ended, or what came on it was no answer. */
   lost(connection: Connection, why: 'transport' | 'protocol', message: string): void;
 }
@@ -93,7 +94,7 @@ export class Connection {
       return;
     }
     if (!this.parser.keepAlive) this.close();
-    this.listener.answered(this, this.parser.status, this.parser.body(), this.parser.keepAlive);
+    this.listener.answered(this, this.parser);
   }
 
   private lose(why: 'transport' | 'protocol', message: string): void {

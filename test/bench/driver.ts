@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { Connection, type ConnectionListener } from './connection.ts';
 import { Histogram, type LatencySummary } from './histogram.ts';
 import { randomFrom } from './random.ts';
+import type { ResponseParser } from './response-parser.ts';
 import { makeWorkload, workloadSchema, type Workload } from './workloads.ts';
 
 // A port has 28,000 local addresses to come from; more than a tenth of them is no test of a service.
@@ -63,8 +64,11 @@ export type DriverResult = {
   backlogHighest: number;
   /** Completed, by status: `{"201": 5}`. */
   statuses: Record<string, number>;
-  /** Failed, by why; and connections lost while nothing was in flight (`idle_closed`), which is no failure. */
+  /** Completed with `X-Stale: true`: answered at once from a view that was behind. */
+  stale: number;
+  /** Failed, by why. */
   failures: { timeout: number; transport: number; protocol: number };
+  /** Connections lost while nothing was in flight on them, which is no failure. */
   idleClosed: number;
   /** The first answers that were no 2xx and the first failures, as they came. */
   samples: string[];
@@ -123,6 +127,7 @@ class Load implements ConnectionListener {
   private completed = 0;
   private dropped = 0;
   private idleClosed = 0;
+  private stale = 0;
   private readonly failures = { timeout: 0, transport: 0, protocol: 0 };
   private readonly statuses: Record<string, number> = {};
   private readonly samples: string[] = [];
@@ -184,15 +189,18 @@ class Load implements ConnectionListener {
     for (const connection of this.connections) connection.close();
   }
 
-  answered(connection: Connection, status: number, body: string, staysOpen: boolean): void {
+  answered(connection: Connection, answer: ResponseParser): void {
     const nowMs = performance.now();
-    const request = connection.request!;
+    const { status, keepAlive } = answer;
     this.completed += 1;
     this.statuses[status] = (this.statuses[status] ?? 0) + 1;
-    if (status < 200 || status >= 300)
-      this.sample(`${request.kind} ${request.path}: ${status} ${body}`);
+    if (answer.isStale) this.stale += 1;
+    if (status < 200 || status >= 300) {
+      const { kind, path } = connection.request!;
+      this.sample(`${kind} ${path}: ${status} ${answer.body()}`);
+    }
     this.ended(connection, status, nowMs);
-    if (staysOpen) this.release(connection, nowMs);
+    if (keepAlive) this.release(connection, nowMs);
     else this.reopen(connection);
     this.sendDue(nowMs);
   }
@@ -330,6 +338,7 @@ class Load implements ConnectionListener {
       dropped: this.dropped,
       backlogHighest: this.backlog.lengthHighest,
       statuses: this.statuses,
+      stale: this.stale,
       failures,
       idleClosed: this.idleClosed,
       samples: this.samples,

@@ -77,6 +77,14 @@ test('an answer without content has an empty body, and a closing server says so'
   expect(read([withLength(200, '')], [])).toEqual([{ status: 200, body: '', keepAlive: true }]);
 });
 
+test('an answer that says it is stale is known by it, and the next one is fresh again', () => {
+  const parser = new ResponseParser(300);
+  parser.push(Buffer.from('HTTP/1.1 200 OK\r\nX-Stale: true\r\nContent-Length: 0\r\n\r\n'));
+  expect(parser.isStale).toBe(true);
+  parser.push(withLength(200, 'fine'));
+  expect(parser.isStale).toBe(false);
+});
+
 test('only bodies from a status on are kept', () => {
   const parser = new ResponseParser(300);
   parser.push(withLength(200, 'fine'));

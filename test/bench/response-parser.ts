@@ -22,12 +22,14 @@ export class ResponseFault extends Error {
 }
 
 /**
- * Feed it what the socket read; `push` says when the response is whole. `status`, `keepAlive` and `body()` then tell of it
+ * Feed it what the socket read; `push` says when the response is whole. `status`, `keepAlive`, `isStale` and `body()` then tell of it
  * until the next `push`. Only bodies of a status of at least `keepBodyFrom` are kept, as most are of no interest to a load.
  */
 export class ResponseParser {
   status = 0;
   keepAlive = true;
+  /** True if the answer says of itself that it is not fresh: `X-Stale: true`. */
+  isStale = false;
   private readonly keepBodyFrom: number;
   private step: Step = 'head';
   private head = '';
@@ -122,6 +124,7 @@ export class ResponseParser {
     if (status === undefined) throw new ResponseFault(`no status line: ${head.slice(0, end)}`);
     this.status = Number(status);
     this.keepAlive = true;
+    this.isStale = false;
     if (this.kept.length > 0) this.kept = [];
     this.bodyBytes = 0;
     let length: string | null = null;
@@ -132,7 +135,7 @@ export class ResponseParser {
       const colon = head.indexOf(':', start);
       if (colon < 0 || colon >= end)
         throw new ResponseFault(`no header: ${head.slice(start, end)}`);
-      // Only three names matter, and their lengths differ, so the others are checked but not copied about.
+      // Only four names matter, and their lengths differ, so the others are checked but not copied about.
       const name = head.slice(start, colon);
       if (!headerName.test(name)) throw new ResponseFault(`no header name: ${name}`);
       switch (name.length) {
@@ -160,6 +163,10 @@ export class ResponseParser {
               .slice(colon + 1, end)
               .trim()
               .toLowerCase() === 'keep-alive';
+          break;
+        case 'x-stale'.length:
+          if (name.toLowerCase() !== 'x-stale') break;
+          this.isStale = head.slice(colon + 1, end).trim() === 'true';
           break;
         default:
       }
