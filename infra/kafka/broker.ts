@@ -33,6 +33,8 @@ const heartbeatIntervalMs = 1_000;
 const rebalanceTimeoutMs = 15_000;
 /** How long a fetch waits at the broker for the first message; a message that comes ends the wait. */
 const fetchWaitMs = 250;
+/** How long a stop waits for a start in progress. */
+const startDeadlineMs = 2_000;
 const stopDeadlineMs = 20_000;
 /** Kafka's own offset is only a hint, or a bound on what comes twice, so it is written this seldom. */
 const commitDelayMs = 200;
@@ -201,7 +203,10 @@ async function createProducer(kafka: Kafka, log: BrokerLog): Promise<Producer> {
       } catch (error) {
         usable = false;
         disconnectInBackground(producer, log);
-        throw failureOf(`sending to ${topic} failed`, error);
+        // Whatever went wrong with this producer, another may succeed, unless the messages themselves were refused.
+        const retryable = !refusals.has(protocolTypeOf(error));
+        const failure = failureOf(`sending to ${topic} failed`, error);
+        throw new BrokerFailure(failure.message, { retryable, cause: error });
       } finally {
         sending = false;
       }
@@ -368,24 +373,30 @@ function consume(
     }
   };
 
+  const connectAndRun = async () => {
+    await ensureTopics(topics);
+    if (stopping.signal.aborted) return;
+    await consumer.connect();
+    await consumer.subscribe({ topics: topics.map(({ topic }) => topic), fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: partitionsAtOnce,
+      eachBatch: async (payload) => {
+        if (stopping.signal.aborted || pausedByCaller) return;
+        const running = handle(payload);
+        runningBatches.add(running);
+        await running.finally(() => runningBatches.delete(running));
+      },
+    });
+    // The stop came in between, when there was nothing yet that it could end.
+    if (stopping.signal.aborted) await consumer.disconnect();
+  };
+
   const start = async () => {
     for (let attempt = 1; !stopping.signal.aborted; attempt++) {
       try {
-        await ensureTopics(topics);
-        await consumer.connect();
-        await consumer.subscribe({ topics: topics.map(({ topic }) => topic), fromBeginning: true });
-        if (stopping.signal.aborted) return;
-        return await consumer.run({
-          autoCommit: false,
-          eachBatchAutoResolve: false,
-          partitionsConsumedConcurrently: partitionsAtOnce,
-          eachBatch: async (payload) => {
-            if (stopping.signal.aborted || pausedByCaller) return;
-            const running = handle(payload);
-            runningBatches.add(running);
-            await running.finally(() => runningBatches.delete(running));
-          },
-        });
+        return await connectAndRun();
       } catch (error) {
         if (!isRetryable(error)) return crash(error, 'it could not start');
         log.warn({ err: error, group: groupId }, 'a consumer could not start; trying again');
@@ -400,7 +411,10 @@ function consume(
     // Before the group is left, as only a member may commit.
     await commit();
     await consumer.disconnect();
-    await started;
+    // A start that hangs on a Kafka that is away ends by itself, later.
+    await withDeadline(started, startDeadlineMs, 'ending the start').catch((error: unknown) =>
+      log.debug({ err: error, group: groupId }, 'a consumer stopped while it started'),
+    );
   };
   let ended: Promise<void> | undefined;
   const stop = () =>
@@ -476,6 +490,23 @@ function isRetryable(error: unknown): boolean {
     if (retriable === true || name === 'KafkaJSNumberOfRetriesExceeded') return true;
   }
   return false;
+}
+
+/** Kafka's answers to a send that it will repeat for ever. */
+const refusals: ReadonlySet<string | undefined> = new Set([
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TOPIC_EXCEPTION',
+  'TOPIC_AUTHORIZATION_FAILED',
+]);
+
+function protocolTypeOf(error: unknown): string | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { type } = at as KafkajsError;
+    if (type !== undefined) return type;
+  }
+  return undefined;
 }
 
 function failureOf(what: string, cause: unknown): BrokerFailure {

@@ -1,4 +1,6 @@
 // What every broker must do, shown on a real Kafka.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import kafkajs from 'kafkajs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createBroker } from '#infra/kafka/broker.ts';
@@ -267,6 +269,20 @@ test('what was not handled to its end comes again to the next consumer', async (
   const second = collect();
   await eventually(() => second.messages.length === 3);
   expect(second.values()).toEqual(begun);
+});
+
+test('a batch comes again when the process that had it is killed', async () => {
+  await send(numbered('a', 1, 2));
+  const args = ['test/ports/dying-consumer.ts', topic.topic, groupId, ...kafkaBrokers()];
+  const dying = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [begun] = (await once(dying.stdout, 'data')) as [Buffer];
+  dying.kill('SIGKILL');
+  await once(dying, 'exit');
+  expect(String(begun).trim()).toBe('a:1 a:2');
+  const heir = collect();
+  // As long as Kafka takes to see that the dead one is gone.
+  await eventually(() => heir.messages.length === 2, { timeoutMs: 30_000 });
+  expect(heir.values()).toEqual(['a:1', 'a:2']);
 });
 
 test('a failure that may pass brings the same batch again; nothing is skipped', async () => {
