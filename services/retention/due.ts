@@ -1,5 +1,4 @@
 // What is due to be archived, and why: a pure function of a model's state, the policy and the time.
-import type { ArchiveCause } from '#events/model/commands.ts';
 import type { ModelEventData, Stage } from '#events/model/events.ts';
 import { usesOf } from '#events/model/release.ts';
 import type { ModelState, Version } from '#events/model/state.ts';
@@ -32,7 +31,11 @@ export const defaultPolicy = (newestKept: number): RetentionPolicy => ({
 export const shortestAgeMs = ({ ageDays }: RetentionPolicy): number =>
   Math.min(...Object.values(ageDays)) * dayMs;
 
-type Rule = NonNullable<ArchiveCause['rule']> & { type: 'age_days' | 'sunset' | 'count' };
+/** What let go of a version, as it stands in `model.archived`. A count measures the rank from the newest, from 1. */
+export type Rule =
+  | { type: 'age_days'; limit: number; measured: number }
+  | { type: 'count'; limit: number; measured: number }
+  | { type: 'sunset'; limit: string; measured: string };
 
 /** A version to archive now. `due_at` is when the last rule that kept it let go; `rule` is that rule. */
 export type DueVersion = {

@@ -1,0 +1,145 @@
+// The retention service, wired: events make due times, and a sweep from time to time has archived what is due.
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pool } from 'pg';
+import type { EventLog } from '#events/log.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
+import type { DependencyHealth } from '#infra/http/operations.ts';
+import type { Broker, BrokerFailure, TopicSpec } from '#infra/kafka/port.ts';
+import type { Clock } from '#infra/postgres/clock.ts';
+import type { Migrations } from '#infra/postgres/migrate.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
+import type { Registry } from '#infra/telemetry/metrics.ts';
+import type { ArchiveVersion } from './archive.ts';
+import { consumeLog, consumeTopic } from './consume.ts';
+import type { Intake, Lag } from './consume.ts';
+import type { RetentionPolicy } from './due.ts';
+import { openDueTimes } from './due-times.ts';
+import { retentionMetrics } from './metrics.ts';
+import { openSweep } from './sweep.ts';
+import type { SweepReport } from './sweep.ts';
+
+/** To be applied after the log's own, whose role they grant to. */
+export const retentionMigrations: Migrations = {
+  folder: path.join(import.meta.dirname, 'migrations'),
+  table: 'public.modelog_retention_migrations',
+};
+
+const noLag: Lag = { events: 0, seconds: 0 };
+
+export type RetentionApp = ReturnType<typeof retentionApp>;
+
+/** Builds the service on a migrated database. Events come from the topic where a broker is given, else from the log. */
+export function retentionApp(deps: {
+  pool: Pool;
+  log: Pick<EventLog, 'readStream'>;
+  kafka: {
+    broker: Broker;
+    topic: TopicSpec;
+    /** Goes before the consumer group's name, so that several systems share one Kafka. */
+    groupPrefix: string;
+    onCrash: (error: BrokerFailure) => void;
+  } | null;
+  archive: ArchiveVersion;
+  policy: RetentionPolicy;
+  clock: Pick<Clock, 'now'>;
+  sweepSeconds: number;
+  registry: Registry;
+  logger: Logger;
+  failpoint: Failpoint;
+}) {
+  const { pool, kafka, policy, clock, failpoint } = deps;
+  const logger = deps.logger.child({ service: 'retention' });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const dueTimes = openDueTimes(pool, policy, (error) =>
+    logger.warn({ err: error }, 'due times were not written; they will be'),
+  );
+  let intake: Intake | null = null;
+  let sweeping: Promise<void> = Promise.resolve();
+  let lastSweep: { at: string; outcome: string } | null = null;
+  const metrics = retentionMetrics(deps.registry, () => intake?.lag() ?? noLag);
+  const sweep = openSweep({
+    log: deps.log,
+    dueTimes,
+    archive: deps.archive,
+    policy,
+    clock,
+    failpoint,
+    told: {
+      archived: ({ number, version_id, cause, rule }, stream) => {
+        metrics.archived(cause);
+        logger.info({ stream, number, version_id, cause, rule }, 'a version was archived');
+      },
+      failed: (error, stream) => {
+        metrics.failed();
+        logger.error({ err: error, stream }, 'a model could not be looked at to the end');
+      },
+    },
+  });
+
+  async function sweepOnce(): Promise<SweepReport> {
+    metrics.due(await dueTimes.countDue(clock.now()));
+    return await sweep.run(signal);
+  }
+
+  async function sweepForEver(): Promise<void> {
+    let adopted = false;
+    while (!signal.aborted) {
+      let outcome: string;
+      try {
+        if (!adopted) await dueTimes.adopt(policy);
+        adopted = true;
+        const report = await sweepOnce();
+        outcome = report.failed === 0 ? 'ok' : `${report.failed} models could not be looked at`;
+        if (report.looked_at > 0) logger.info(report, 'a sweep ended');
+      } catch (error) {
+        if (signal.aborted) return;
+        outcome = 'failed';
+        logger.warn({ err: error }, 'a sweep failed; the next will try again');
+      }
+      lastSweep = { at: clock.now().toISOString(), outcome };
+      await delay(deps.sweepSeconds * 1_000, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  return {
+    /** Begins to read and to sweep, in the background. */
+    start(): void {
+      intake =
+        kafka === null
+          ? consumeLog({
+              pool,
+              dueTimes,
+              onError: (error) =>
+                logger.warn({ err: error }, 'the log cannot be read; trying again'),
+            })
+          : consumeTopic({ ...kafka, dueTimes });
+      sweeping = sweepForEver();
+    },
+
+    /** Looks at everything whose time has come, now. */
+    sweepOnce,
+
+    health(): Record<string, DependencyHealth> {
+      const isUp = lastSweep === null || lastSweep.outcome === 'ok';
+      return {
+        retention: {
+          status: isUp ? 'up' : 'down',
+          source: intake?.state() ?? 'not started',
+          lag_events: intake?.lag().events ?? 0,
+          last_sweep: lastSweep,
+        },
+      };
+    },
+
+    /** Ends reading and sweeping after what is under way, and writes what was read. */
+    async stop(): Promise<void> {
+      stopping.abort();
+      await Promise.all([intake?.stop(), sweeping]);
+      await dueTimes
+        .close()
+        .catch((error: unknown) => logger.warn({ err: error }, 'due times were not written'));
+    },
+  };
+}

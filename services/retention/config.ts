@@ -1,0 +1,28 @@
+// The retention service's settings.
+import { z } from 'zod';
+import { allSettings, pickSettings } from '#infra/settings.ts';
+
+const ownPort = '8005';
+
+export const settings = {
+  ...pickSettings(
+    'HOST',
+    'DATABASE_URL',
+    'DATABASE_POOL_SIZE',
+    'KAFKA_BROKERS',
+    'LOG_LEVEL',
+    'MODELOG_SERVICE_KEY',
+    'COMMAND_API_URL',
+    'DEFAULT_RETENTION_COUNT',
+    'RETENTION_SWEEP_SECONDS',
+  ),
+  PORT: {
+    ...allSettings.PORT,
+    schema: z
+      .string()
+      .optional()
+      .transform((port) => port ?? ownPort)
+      .pipe(allSettings.PORT.schema),
+    default: ownPort,
+  },
+};

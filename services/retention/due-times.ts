@@ -1,0 +1,252 @@
+// Keeps when each model must be looked at next: cheap lower bounds from the events, exact times from the looks.
+// Events are gathered and written seldom, as a due time is days away and a crash only makes them be read again.
+import { LRUCache } from 'lru-cache';
+import type { Pool } from 'pg';
+import { isModelEventType } from '#events/catalogue.ts';
+import type { ModelEventType } from '#events/model/events.ts';
+import { shortestAgeMs } from './due.ts';
+import type { RetentionPolicy } from './due.ts';
+
+/** Days before anything is due, a second costs nothing; at full load this is one statement a second. */
+const writeDelayMs = 1_000;
+/** More gathered streams than these are written at once, so that the memory is bounded. */
+const gatheredStreamsMax = 5_000;
+/** Streams too young for any event to matter are remembered, so that they cost no statement. */
+const youngStreamsMax = 50_000;
+/** Who takes a stream keeps it so long; after a crash another look follows then. */
+const claimMs = 2 * 60 * 1_000;
+const forgottenPageStreams = 10_000;
+
+/** The part of an event that due times rest on. */
+export type NotedEvent = { stream: string; type: string; recorded_at: string };
+
+/** How soon an event can make a version of its model due, on a model that was looked at before. */
+const effects: Record<ModelEventType, 'begins' | 'at once' | 'after an age' | 'none'> = {
+  'model.registered': 'begins',
+  'model.updated': 'none',
+  'model.versioned': 'at once', // it may push another out of the newest
+  'model.promoted': 'at once', // reinstated from deprecated, it has a shorter age
+  'model.deployed': 'none',
+  'model.archived': 'none',
+  'version.demoted': 'at once',
+  'version.superseded': 'after an age', // it was in use until now
+  'version.deprecated': 'after an age',
+  'version.restored': 'at once',
+  'version.testing_started': 'none',
+  'version.approved': 'none',
+  'version.rejected': 'none',
+  'default.changed': 'after an age',
+  'deployment.requested': 'none',
+  'deployment.started': 'none',
+  'deployment.failed': 'after an age',
+  'deployment.superseded': 'after an age',
+  'deployment.undeployed': 'after an age',
+  'deployment.traffic_shifted': 'none',
+};
+
+export type DueTimes = {
+  /** Looks at every model again if the due times were reckoned by another policy. */
+  adopt: (policy: RetentionPolicy) => Promise<void>;
+  /** Where a source goes on: the position or offset that `note` was last told, as far as it is written; 0 at first. */
+  checkpoint: (source: string) => Promise<number>;
+  /** Gathers what events mean; `next` is where their source goes on. Waits only where much is gathered. */
+  note: (source: string, events: readonly NotedEvent[], next: number) => Promise<void>;
+  /** Writes what is gathered. */
+  write: () => Promise<void>;
+  /** Takes streams that must be looked at now, for a time; nobody else is given them meanwhile. */
+  claim: (now: Date, limit: number) => Promise<string[]>;
+  /** Stores the exact next time, or null for none. False if the stream has moved past the judged version. */
+  settle: (stream: string, judgedVersion: number, nextCheckAt: string | null) => Promise<boolean>;
+  /** Gives a claimed stream back, to be looked at in the next sweep. */
+  release: (streams: readonly string[], now: Date) => Promise<void>;
+  /** How many streams must be looked at now. */
+  countDue: (now: Date) => Promise<number>;
+  /** Writes what is gathered a last time. */
+  close: () => Promise<void>;
+};
+
+export function openDueTimes(
+  pool: Pool,
+  policy: RetentionPolicy,
+  onError: (error: unknown) => void,
+): DueTimes {
+  const ageMs = shortestAgeMs(policy);
+  const youngUntil = new LRUCache<string, number>({ max: youngStreamsMax });
+  let begun = new Map<string, number>();
+  let brought = new Map<string, number>();
+  let checkpoints = new Map<string, number>();
+  let writing: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+
+  function gather({ stream, type, recorded_at }: NotedEvent): void {
+    if (!isModelEventType(type)) return;
+    const effect = effects[type];
+    if (effect === 'none') return;
+    const recordedMs = Date.parse(recorded_at);
+    if (effect === 'begins') {
+      begun.set(stream, recordedMs + ageMs);
+      youngUntil.set(stream, recordedMs + ageMs);
+      return;
+    }
+    if (recordedMs < (youngUntil.get(stream) ?? 0)) return;
+    const dueMs = effect === 'at once' ? recordedMs : recordedMs + ageMs;
+    brought.set(stream, Math.min(dueMs, brought.get(stream) ?? dueMs));
+  }
+
+  async function writeGathered(): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    const now = { begun, brought, checkpoints };
+    if (now.checkpoints.size === 0) return;
+    begun = new Map();
+    brought = new Map();
+    checkpoints = new Map();
+    try {
+      await pool.query({ name: 'note_due_times', text: noteStatement, values: noteValues(now) });
+    } catch (error) {
+      // Nothing newer may be written before it, or the checkpoint would pass over it.
+      for (const [stream, at] of now.begun) begun.set(stream, at);
+      for (const [stream, at] of now.brought)
+        brought.set(stream, Math.min(at, brought.get(stream) ?? at));
+      checkpoints = new Map([...now.checkpoints, ...checkpoints]);
+      throw error;
+    }
+  }
+
+  const write = (): Promise<void> => (writing = writing.catch(() => undefined).then(writeGathered));
+
+  const arm = (): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      write().catch((error: unknown) => {
+        onError(error);
+        arm();
+      });
+    }, writeDelayMs);
+  };
+
+  return {
+    async adopt(adopted) {
+      const { rows } = await pool.query(
+        'select from retention.reckoned_by where policy = $1::jsonb',
+        [JSON.stringify(adopted)],
+      );
+      if (rows.length > 0) return;
+      let last: string | null = '';
+      while (last !== null) {
+        const { rows: page }: { rows: { last: string | null }[] } = await pool.query(
+          forgetStatement,
+          [last, forgottenPageStreams],
+        );
+        last = page[0]!.last;
+      }
+      await pool.query(
+        `insert into retention.reckoned_by (policy) values ($1)
+         on conflict (only_row) do update set policy = excluded.policy`,
+        [JSON.stringify(adopted)],
+      );
+    },
+
+    async checkpoint(source) {
+      const { rows } = await pool.query<{ next: string }>(
+        'select next from retention.checkpoints where source = $1',
+        [source],
+      );
+      return Number(rows[0]?.next ?? 0);
+    },
+
+    async note(source, events, next) {
+      for (const event of events) gather(event);
+      checkpoints.set(source, next);
+      if (begun.size + brought.size > gatheredStreamsMax) await write();
+      else arm();
+    },
+
+    write,
+
+    async claim(now, limit) {
+      const { rows } = await pool.query<{ stream: string }>({
+        name: 'claim_due_streams',
+        text: claimStatement,
+        values: [now, limit, new Date(now.getTime() + claimMs)],
+      });
+      for (const { stream } of rows) youngUntil.delete(stream);
+      return rows.map(({ stream }) => stream);
+    },
+
+    async settle(stream, judgedVersion, nextCheckAt) {
+      const { rows } = await pool.query<{ settled: boolean }>({
+        name: 'settle_due_stream',
+        text: 'select retention.settle($1, $2, $3) as settled',
+        values: [stream, judgedVersion, nextCheckAt ?? 'infinity'],
+      });
+      return rows[0]!.settled;
+    },
+
+    async release(streams, now) {
+      await pool.query(
+        `update retention.due set next_check_at = least(next_check_at, $2) where stream = any($1)`,
+        [streams, now],
+      );
+    },
+
+    async countDue(now) {
+      const { rows } = await pool.query<{ count: string }>({
+        name: 'count_due_streams',
+        text: 'select count(*) from retention.due where next_check_at <= $1',
+        values: [now],
+      });
+      return Number(rows[0]!.count);
+    },
+
+    async close() {
+      await write();
+    },
+  };
+}
+
+// One statement: what begins, what is brought forward, and how far it was read. A stream that was never looked at keeps
+// its first time, before which nothing of it can be due.
+const noteStatement = `
+with begun as (
+  insert into retention.due (stream, next_check_at)
+  select * from unnest($1::text[], $2::timestamptz[])
+  on conflict (stream) do nothing
+), brought as (
+  update retention.due d set next_check_at = b.at
+  from unnest($3::text[], $4::timestamptz[]) as b(stream, at)
+  where d.stream = b.stream and d.checked_at is not null and d.next_check_at > b.at
+)
+insert into retention.checkpoints (source, next) select * from unnest($5::text[], $6::bigint[])
+on conflict (source) do update set next = excluded.next`;
+
+function noteValues(gathered: {
+  begun: Map<string, number>;
+  brought: Map<string, number>;
+  checkpoints: Map<string, number>;
+}): unknown[] {
+  const times = (atMs: Map<string, number>) => {
+    // In one order in every process, so that two of them cannot deadlock.
+    const sorted = [...atMs].sort(([left], [right]) => (left < right ? -1 : 1));
+    return [sorted.map(([stream]) => stream), sorted.map(([, at]) => new Date(at))];
+  };
+  const { begun, brought, checkpoints } = gathered;
+  return [...times(begun), ...times(brought), [...checkpoints.keys()], [...checkpoints.values()]];
+}
+
+const claimStatement = `
+update retention.due set next_check_at = $3, checked_at = $1
+where stream in (
+  select stream from retention.due where next_check_at <= $1
+  order by next_check_at limit $2 for update skip locked
+)
+returning stream`;
+
+// A page of the streams is due at once; answers with the last of them, or null past the end.
+const forgetStatement = `
+with page as (
+  select stream from retention.due where stream > $1 order by stream limit $2
+), looked_at_again as (
+  update retention.due d set next_check_at = '-infinity' from page where d.stream = page.stream
+)
+select max(stream) as last from page`;

@@ -1,0 +1,129 @@
+// Looks at the models whose time has come: folds each from the log, judges, has archived what is due, notes the next time.
+import { assert, AssertionFailed } from '#events/decider.ts';
+import type { EventLog } from '#events/log.ts';
+import { modelDecider } from '#events/model/decide.ts';
+import type { RecordedModelEvent } from '#events/model/events.ts';
+import type { ModelState } from '#events/model/state.ts';
+import { parseStream } from '#events/names.ts';
+import { UnreadableEvent, upcast } from '#events/upcasters.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
+import type { Clock } from '#infra/postgres/clock.ts';
+import type { ArchiveVersion } from './archive.ts';
+import { due } from './due.ts';
+import type { DueVersion, RetentionPolicy } from './due.ts';
+import type { DueTimes } from './due-times.ts';
+
+/** Taken at once, so that several processes share the work and a crash leaves little to wait for. */
+const claimedStreamsMax = 50;
+/** Looked at side by side: enough to hide the way to the API, too few to crowd its queue. */
+const streamsAtOnce = 4;
+/** A model that moves while it is judged is left to the next sweep after this many looks. */
+const looksMax = 3;
+
+export type SweepReport = { looked_at: number; archived: number; failed: number };
+
+export type Sweep = {
+  /** Looks at everything whose time has come; ends early when the signal is aborted, or the command API is away. */
+  run: (signal: AbortSignal) => Promise<SweepReport>;
+};
+
+/** What is told of a sweep while it runs. */
+export type SweepTold = {
+  archived: (version: DueVersion, stream: string) => void;
+  failed: (error: unknown, stream: string) => void;
+};
+
+export function openSweep(options: {
+  log: Pick<EventLog, 'readStream'>;
+  dueTimes: DueTimes;
+  archive: ArchiveVersion;
+  policy: RetentionPolicy;
+  clock: Pick<Clock, 'now'>;
+  failpoint: Failpoint;
+  told: SweepTold;
+}): Sweep {
+  const { log, dueTimes, archive, policy, clock, failpoint, told } = options;
+
+  /** Judges until the stream stands still; one that does not is looked at again when its claim lapses. */
+  async function lookAt(
+    stream: string,
+    now: Date,
+    report: SweepReport,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const named = parseStream(stream);
+    assert(named !== null, `${stream} is no stream`);
+    for (let look = 1; look <= looksMax; look++) {
+      const state = await fold(log, stream);
+      const judged = due(state, policy, now);
+      if (judged.due.length > 0) await failpoint('retention:after-decision');
+      const version = await archiveAll(named.id, stream, state, judged.due, report, signal);
+      if (version !== null && (await dueTimes.settle(stream, version, judged.next_due_at))) return;
+    }
+  }
+
+  /** The stream's version after all of them are archived; null once the model has moved on. */
+  async function archiveAll(
+    model_id: string,
+    stream: string,
+    state: ModelState,
+    versions: readonly DueVersion[],
+    report: SweepReport,
+    signal: AbortSignal,
+  ): Promise<number | null> {
+    let decidedOn = state.stream_version;
+    for (const version of versions) {
+      const answer = await archive({ model_id, version, decidedOn }, signal);
+      if (answer.outcome === 'moved_on') return null;
+      decidedOn = answer.stream_version;
+      report.archived += 1;
+      told.archived(version, stream);
+    }
+    return decidedOn;
+  }
+
+  async function run(signal: AbortSignal): Promise<SweepReport> {
+    const report: SweepReport = { looked_at: 0, archived: 0, failed: 0 };
+    for (;;) {
+      const now = clock.now();
+      const waiting = await dueTimes.claim(now, claimedStreamsMax);
+      if (waiting.length === 0) return report;
+      const unfinished: string[] = [];
+      let ended = false;
+      const worker = async (): Promise<void> => {
+        while (!ended && !signal.aborted) {
+          const stream = waiting.pop();
+          if (stream === undefined) return;
+          report.looked_at += 1;
+          try {
+            await lookAt(stream, now, report, signal);
+          } catch (error) {
+            if (signal.aborted) return void unfinished.push(stream);
+            report.failed += 1;
+            told.failed(error, stream);
+            if (isOfTheStream(error)) continue;
+            unfinished.push(stream);
+            ended = true;
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: streamsAtOnce }, worker));
+      if (!ended && !signal.aborted) continue;
+      await dueTimes.release([...waiting, ...unfinished], now);
+      return report;
+    }
+  }
+
+  return { run };
+}
+
+/** A history that cannot be folded stays so, and keeps nobody else waiting; any other failure meets every stream. */
+const isOfTheStream = (error: unknown): boolean =>
+  error instanceof AssertionFailed || error instanceof UnreadableEvent;
+
+async function fold(log: Pick<EventLog, 'readStream'>, stream: string): Promise<ModelState> {
+  const state = modelDecider.initial();
+  for (const event of await log.readStream(stream, 0))
+    modelDecider.evolve(state, upcast(event) as RecordedModelEvent);
+  return state;
+}
