@@ -34,8 +34,11 @@ export async function fetchWithMaven(options: {
   await mkdir(draft, { recursive: true });
   try {
     await run('mvn', ['--quiet', '--batch-mode', ...options.args(draft)], {
+      cwd: draft,
       timeout: downloadTimeoutMs,
     });
+    // Without a project, Maven puts its notes into a folder of this very name.
+    await rm(join(draft, '${project.basedir}'), { recursive: true, force: true });
     await rename(draft, folder);
   } catch (cause) {
     if (hasCode(cause, 'ENOTEMPTY') || hasCode(cause, 'EEXIST')) return folder;
