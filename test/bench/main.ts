@@ -96,9 +96,10 @@ async function main(): Promise<number> {
     } catch (cause) {
       // The other scenarios are worth having; the exit code tells of this one.
       failures += 1;
-      console.error(interrupted.signal.aborted ? interrupted.signal.reason : cause);
+      if (!interrupted.signal.aborted) console.error(cause);
     }
   }
+  if (interrupted.signal.aborted) console.error(String(interrupted.signal.reason));
   if (measured.length > 1) console.log(table(measured));
   if (values.write && measured.length > 0) writeDocument(measured, command);
   const isMissed = measured.some(({ rows }) =>
