@@ -1,8 +1,8 @@
 // A real Kafka of our own without Docker: one node that is broker and controller, on a folder that outlives the process.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { access, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
@@ -12,6 +12,7 @@ import {
   startJavaServer,
 } from './java-server.ts';
 import { waitUntilKafkaServes } from './kafka-readiness.ts';
+import { makeHome } from './home.ts';
 import { fetchWithMaven, requireJava } from './maven.ts';
 import { ownFolder } from './owner.ts';
 import { LocalServerError, freePort, hasCode, messageOf, type ProcessExit } from './process.ts';
@@ -46,9 +47,8 @@ export async function startLocalKafka(options: {
   cacheDir?: string | undefined;
   onProgress?: ((message: string) => void) | undefined;
 }): Promise<LocalKafka> {
-  const home = join(resolve(options.dataDir), 'kafka');
   await requireJava();
-  await mkdir(home, { recursive: true, mode: 0o700 });
+  const home = await makeHome(options.dataDir, 'kafka');
   const owner = await ownFolder(home);
   try {
     const jars = await fetchKafka(options);

@@ -2,20 +2,28 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LocalServerError, hasCode, processIdentity } from './process.ts';
+import { LocalServerError, hasCode, messageOf, processIdentity } from './process.ts';
 
 // A claim is tried again when another process took or freed it in the same instant; more often means something is odd.
 const claimTriesMax = 10;
 
 /**
  * Claims `folder` for this process until `release()`.
- * Fails with `in_use` while another live process (or this one) owns it.
+ * Fails with `in_use` while another live process (or this one) owns it, with `unreachable` if it cannot be written to.
  */
 export async function ownFolder(folder: string): Promise<{ release(): Promise<void> }> {
   const claim = join(folder, 'owner.pid');
   const own = `${process.pid}\n${processIdentity(process.pid)}\n`;
   const draft = join(folder, `owner.${randomUUID()}`);
-  await writeFile(draft, own, { mode: 0o644 });
+  try {
+    await writeFile(draft, own, { mode: 0o644 });
+  } catch (cause) {
+    throw new LocalServerError(
+      'unreachable',
+      `${folder} cannot be written to: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
   try {
     for (let attempt = 1; attempt <= claimTriesMax; attempt++) {
       try {

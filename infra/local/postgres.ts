@@ -14,8 +14,9 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeHome } from './home.ts';
 import { ownFolder } from './owner.ts';
 import {
   canEnter,
@@ -26,6 +27,7 @@ import {
 import {
   LocalServerError,
   becomesTrue,
+  commandLineOf,
   endLeftOver,
   freePort,
   hasCode,
@@ -98,8 +100,8 @@ export async function startLocalPostgres(options: {
   settings?: Readonly<Record<string, string>> | undefined;
   onProgress?: ((message: string) => void) | undefined;
 }): Promise<LocalPostgres> {
-  const home = join(resolve(options.dataDir), 'postgres');
-  const user = await prepareHome(home);
+  const home = await makeHome(options.dataDir, 'postgres');
+  const user = await findServerUser(home);
   const owner = await ownFolder(home);
   try {
     const programs = await postgresProgramsFor(user);
@@ -120,9 +122,8 @@ export async function startLocalPostgres(options: {
   }
 }
 
-/** Makes `home` and finds the user who will own the data in it; `undefined` is ourselves. */
-async function prepareHome(home: string): Promise<User | undefined> {
-  await makeEnterable(home);
+/** The user who owns the data in `home`, or will; `undefined` is ourselves. */
+async function findServerUser(home: string): Promise<User | undefined> {
   const users = await serverUsers();
   const dataOwner = (await statOrNull(join(home, 'data')))?.uid;
   for (const user of users) {
@@ -140,21 +141,6 @@ async function prepareHome(home: string): Promise<User | undefined> {
       : `${reason} ${names} cannot enter ${closed}. Choose another data directory (DATA_DIR), or open that folder ` +
           `with chmod o+x.`,
   );
-}
-
-/** Makes a folder that other users can pass through, whatever the umask; folders that were there stay as they are. */
-async function makeEnterable(folder: string): Promise<void> {
-  let first: string | undefined;
-  try {
-    first = await mkdir(folder, { recursive: true });
-  } catch (cause) {
-    throw new LocalServerError('unreachable', `${folder} cannot be made: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made))
-    await chmod(made, 0o711);
 }
 
 async function firstClosedFolder(folder: string, user: User | undefined): Promise<string | null> {
@@ -301,7 +287,10 @@ async function isReady(data: string, pid: number): Promise<boolean> {
  */
 async function removeForeignPidFile(data: string): Promise<void> {
   const pid = Number((await pidFileLines(data))[0]);
-  if (pid > 0 && pidIsTaken(pid)) await rm(join(data, 'postmaster.pid'), { force: true });
+  if (!(pid > 0) || !pidIsTaken(pid)) return;
+  // A PostgreSQL stays what it is taken for, even if it seems to run elsewhere: two on one folder would destroy it.
+  if (!commandLineOf(pid)?.includes('postgres -D'))
+    await rm(join(data, 'postmaster.pid'), { force: true });
 }
 
 async function pidFileLines(data: string): Promise<string[]> {

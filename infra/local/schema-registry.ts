@@ -1,7 +1,8 @@
 // A Confluent-compatible schema registry of our own without Docker: Apicurio, in memory or on a folder.
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { makeHome } from './home.ts';
 import {
   endLeftOverJavaServer,
   javaEndingLadder,
@@ -46,8 +47,7 @@ export async function startLocalSchemaRegistry(options: {
   const home =
     options.dataDir === undefined
       ? await mkdtemp(join(tmpdir(), 'modelog-schema-registry-'))
-      : join(resolve(options.dataDir), 'schema-registry');
-  await mkdir(home, { recursive: true, mode: 0o700 });
+      : await makeHome(options.dataDir, 'schema-registry');
   const owner = await ownFolder(home);
   async function leave(): Promise<void> {
     await owner.release();

@@ -1,5 +1,5 @@
 // The local PostgreSQL keeps what it was given, has one owner, and starts whatever happened to the one before.
-import { chmod, mkdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -89,6 +89,17 @@ test('a server left over by a killed owner is ended, and its data is there', asy
   const postgres = await start(dataDir);
   expect(isAlive(owner.serverPid)).toBe(false);
   expect(await ask(postgres.url, 'select answer from kept')).toEqual([1]);
+});
+
+test('a left-over server is known by whichever path its data is reached', async () => {
+  const dataDir = await temporaryDataDir();
+  const link = `${dataDir}.link`;
+  await symlink(dataDir, link);
+  onTestFinished(() => rm(link));
+  const owner = await startOwner('postgres', link);
+  await owner.kill();
+  await start(dataDir);
+  expect(isAlive(owner.serverPid)).toBe(false);
 });
 
 test('a killed server is heard of, stops without complaint, and recovers at the next start', async () => {
