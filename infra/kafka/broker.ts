@@ -3,7 +3,15 @@ import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import kafkajs from 'kafkajs';
-import type { Admin, EachBatchPayload, Kafka, KafkaMessage, LogEntry, Message } from 'kafkajs';
+import type {
+  Admin,
+  Consumer as KafkajsConsumer,
+  EachBatchPayload,
+  Kafka,
+  KafkaMessage,
+  LogEntry,
+  Message,
+} from 'kafkajs';
 import { assert } from '#events/decider.ts';
 import { pauseBefore, withDeadline } from './deadline.ts';
 import { BrokerFailure } from './port.ts';
@@ -226,16 +234,6 @@ function consume(
   ensureTopics: Broker['ensureTopics'],
   { groupId, topics, onBatch, position, onCrash, partitionsAtOnce = 1 }: ConsumeOptions,
 ): Consumer {
-  const consumer = kafka.consumer({
-    groupId,
-    retry,
-    allowAutoTopicCreation: false,
-    sessionTimeout: sessionTimeoutMs,
-    heartbeatInterval: heartbeatIntervalMs,
-    rebalanceTimeout: rebalanceTimeoutMs,
-    maxWaitTimeInMs: fetchWaitMs,
-    minBytes: 1,
-  });
   const stopping = new AbortController();
   /** Aborted with each new assignment: what was begun for the old one is void. */
   let assignment = new AbortController();
@@ -245,6 +243,8 @@ function consume(
   let placed = false;
   let pausedByCaller = false;
   let crashed = false;
+  /** How often in a row Kafka could not be had. */
+  let failures = 0;
   let commitTimer: NodeJS.Timeout | undefined;
   const nextOffsets = new Map<string, number>();
   const doneOffsets = new Map<string, { topic: string; partition: number; offset: string }>();
@@ -275,22 +275,29 @@ function consume(
     if (placed && !pausedByCaller && assigned.length > 0) consumer.resume(byTopic(assigned));
   };
 
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+  const leave = () => {
     assignment.abort();
-    assignment = new AbortController();
+    joined = false;
+    assigned = [];
     nextOffsets.clear();
     doneOffsets.clear();
-    assigned = Object.entries(payload.memberAssignment).flatMap(([topic, partitions]) =>
+  };
+
+  const join = (assignedByTopic: Record<string, number[]>) => {
+    leave();
+    assignment = new AbortController();
+    assigned = Object.entries(assignedByTopic).flatMap(([topic, partitions]) =>
       partitions.map((partition) => ({ topic, partition })),
     );
     joined = true;
+    failures = 0;
     placed = position === undefined;
     log.info({ group: groupId, assigned: assigned.length }, 'a consumer joined its group');
     // Runs before the first fetch of this assignment, so nothing is read from a wrong place meanwhile.
     if (assigned.length > 0) consumer.pause(byTopic(assigned));
     if (position === undefined) read();
     else void place(position, AbortSignal.any([assignment.signal, stopping.signal]));
-  });
+  };
 
   const place = async (ask: NonNullable<typeof position>, signal: AbortSignal) => {
     for (let attempt = 1; !signal.aborted; attempt++) {
@@ -314,12 +321,6 @@ function consume(
     }
   };
 
-  consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
-    joined = false;
-    assigned = [];
-    if (!restart) crash(error, 'kafkajs gave up');
-  });
-
   const handle = async (payload: EachBatchPayload) => {
     const { topic, partition } = payload.batch;
     const key = keyOf(topic, partition);
@@ -337,6 +338,7 @@ function consume(
     };
     const context = { signal, heartbeat, seek: (offset: number) => void (sought = offset) };
     for (let attempt = 1; ; attempt++) {
+      if (attempt > 1 && signal.aborted) return;
       try {
         sought = undefined;
         await onBatch(batch, context);
@@ -373,9 +375,58 @@ function consume(
     }
   };
 
-  const connectAndRun = async () => {
-    await ensureTopics(topics);
-    if (stopping.signal.aborted) return;
+  const newConsumer = (): KafkajsConsumer => {
+    const one = kafka.consumer({
+      groupId,
+      // Begun anew by `start`, with a new consumer: on the old one's sockets listeners pile up.
+      retry: { ...retry, restartOnFailure: async () => false },
+      allowAutoTopicCreation: false,
+      sessionTimeout: sessionTimeoutMs,
+      heartbeatInterval: heartbeatIntervalMs,
+      rebalanceTimeout: rebalanceTimeoutMs,
+      maxWaitTimeInMs: fetchWaitMs,
+      minBytes: 1,
+    });
+    one.on(one.events.GROUP_JOIN, ({ payload }) => join(payload.memberAssignment));
+    one.on(one.events.STOP, leave);
+    one.on(one.events.CRASH, ({ payload }) => {
+      if (fail(payload.error)) started = start();
+    });
+    return one;
+  };
+
+  /** Says whether to try again. */
+  const fail = (error: unknown): boolean => {
+    if (stopping.signal.aborted) return false;
+    if (!isRetryable(error)) {
+      crash(error, 'Kafka refused it');
+      return false;
+    }
+    failures++;
+    log.warn({ err: error, group: groupId }, 'a consumer has no Kafka; trying again');
+    return true;
+  };
+
+  const start = async () => {
+    for (;;) {
+      if (failures > 0) await pauseBefore(failures, stopping.signal);
+      if (stopping.signal.aborted) return;
+      try {
+        await ensureTopics(topics);
+        if (stopping.signal.aborted) return;
+        if (failures > 0) consumer = newConsumer();
+        await run();
+        // The stop came in between, when there was nothing yet that it could end.
+        if (stopping.signal.aborted) await consumer.disconnect();
+        return;
+      } catch (error) {
+        disconnectInBackground(consumer, log);
+        if (!fail(error)) return;
+      }
+    }
+  };
+
+  const run = async () => {
     await consumer.connect();
     await consumer.subscribe({ topics: topics.map(({ topic }) => topic), fromBeginning: true });
     await consumer.run({
@@ -389,20 +440,6 @@ function consume(
         await running.finally(() => runningBatches.delete(running));
       },
     });
-    // The stop came in between, when there was nothing yet that it could end.
-    if (stopping.signal.aborted) await consumer.disconnect();
-  };
-
-  const start = async () => {
-    for (let attempt = 1; !stopping.signal.aborted; attempt++) {
-      try {
-        return await connectAndRun();
-      } catch (error) {
-        if (!isRetryable(error)) return crash(error, 'it could not start');
-        log.warn({ err: error, group: groupId }, 'a consumer could not start; trying again');
-        await pauseBefore(attempt, stopping.signal);
-      }
-    }
   };
 
   const end = async () => {
@@ -423,7 +460,8 @@ function consume(
         log.warn({ err: error, group: groupId }, 'a consumer did not stop cleanly'),
     ));
 
-  const started = start();
+  let consumer = newConsumer();
+  let started = start();
   return {
     get state() {
       if (crashed) return 'crashed';
