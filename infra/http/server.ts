@@ -1,5 +1,5 @@
 // The HTTP base of every service: one hook that authenticates, routes that declare their permission, problems, timeouts.
-import Fastify from 'fastify';
+import Fastify, { LogController } from 'fastify';
 import type {
   FastifyBaseLogger,
   FastifyError,
@@ -108,7 +108,8 @@ export function buildServer(options: ServerOptions): HttpServer {
   const { logger, keyring, metrics } = options;
   const server: HttpServer = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // no line for each request: the metrics count them, and what fails is logged
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,

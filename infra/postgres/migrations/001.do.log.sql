@@ -145,7 +145,8 @@ security definer
 set search_path = log, pg_temp
 -- a plan cached while the tables were empty would scan them whole for ever
 set enable_seqscan = off
-set enable_hashjoin = on
+-- the estimates of the batch's own sets are guesses; a nested loop over two of them is quadratic
+set enable_nestloop = off
 as $$
 declare
   head log_head;
@@ -176,22 +177,31 @@ begin
            (select h.stream from claims h where h.claim = c.takes) as held_by
     from json_to_recordset(p_claims) as c(entry int, takes text, frees text)
   ),
+  -- entries of which a command is recorded already, or a name is held (or taken by an entry before in this batch)
+  seen_entry as materialized (
+    select distinct c.entry from command c where c.seen
+  ),
+  claimed_entry as materialized (
+    select distinct c.entry
+    from (select entry, held_by, row_number() over (partition by takes order by entry) as turn
+          from claim where takes is not null) c
+    where c.held_by is not null or c.turn > 1
+  ),
   judged as materialized (
     select e.entry, e.stream, e.tenant, e.expected,
            case
-             when exists (select from command c where c.entry = e.entry and c.seen) then 'seen'
+             when s.entry is not null then 'seen'
              when e.current <> e.expected then 'conflict'
              when e.decided_on is not null and exists (
                select from json_to_recordset(e.decided_on) as d(stream text, version int)
                where coalesce((select s.version from streams s where s.stream = d.stream), 0) <> d.version
                   or exists (select from entry o where o.stream = d.stream and o.entry <> e.entry)
              ) then 'conflict'
-             when exists (select from claim c where c.entry = e.entry and c.held_by is not null) then 'claimed'
-             when exists (
-               select from claim c join claim o on o.takes = c.takes and o.entry < c.entry where c.entry = e.entry
-             ) then 'claimed'
+             when c.entry is not null then 'claimed'
            end as refusal
     from entry e
+    left join seen_entry s on s.entry = e.entry
+    left join claimed_entry c on c.entry = e.entry
   ),
   fresh as materialized (
     select v.event, j.stream, j.tenant, j.expected + v.nth as version, v.command, v.id, v.type, v.schema_version,
@@ -216,8 +226,10 @@ begin
   into_commands as (
     insert into commands (command_id, request_hash, stream, stream_version, position, status)
     select c.command_id, c.request_hash, j.stream, j.expected + c.last,
-           coalesce((select max(f.position) from fresh f where f.command = c.command), head.position), c.status
-    from command c join judged j on j.entry = c.entry and j.refusal is null
+           coalesce(f.position, head.position), c.status
+    from command c
+    join judged j on j.entry = c.entry and j.refusal is null
+    left join (select f.command, max(f.position) as position from fresh f group by f.command) f on f.command = c.command
   ),
   into_streams as (
     insert into streams (stream, version)
@@ -230,8 +242,10 @@ begin
     on conflict (tenant, kind) do update set last = excluded.last
   ),
   freed_claims as (
-    delete from claims h using claim c join judged j on j.entry = c.entry and j.refusal is null
-    where h.claim = c.frees and h.stream = j.stream
+    delete from claims h
+    where h.claim = any (array(
+            select c.frees from claim c join judged j on j.entry = c.entry and j.refusal is null where c.frees is not null))
+      and h.stream = any (array(select j.stream from judged j where j.refusal is null))
   ),
   into_claims as (
     insert into claims (claim, stream)
@@ -250,8 +264,8 @@ begin
       subject_type = excluded.subject_type, role = excluded.role, expires_at = excluded.expires_at, revoked_at = null
   ),
   revoked_keys as (
-    update api_keys a set revoked_at = now_ms from keys k
-    where k.effect = 'revoke' and a.key_id = k.key_id and a.revoked_at is null
+    update api_keys a set revoked_at = now_ms
+    where a.key_id = any (array(select k.key_id from keys k where k.effect = 'revoke')) and a.revoked_at is null
   )
   select json_build_object(
            'position', head.position,

@@ -1,0 +1,113 @@
+// The command API, wired: it asks, decides, appends, and shows the log.
+import type { Pool } from 'pg';
+import { AssertionFailed } from '#events/decider.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
+import type { DependencyHealth } from '#infra/http/operations.ts';
+import type { HttpServer } from '#infra/http/server.ts';
+import type { Clock } from '#infra/postgres/clock.ts';
+import { openPostgresLog } from '#infra/postgres/log.ts';
+import type { HeadFollower } from '#infra/postgres/tail.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
+import type { Registry } from '#infra/telemetry/metrics.ts';
+import { openAsk } from './ask.ts';
+import { bootstrap } from './bootstrap.ts';
+import { askMetrics } from './metrics.ts';
+import { openResolve } from './resolve.ts';
+import { eventRoutes } from './routes/events.ts';
+import type { EventStreams } from './routes/events.ts';
+import { keyRoutes } from './routes/keys.ts';
+import { modelWriteRoutes } from './routes/models.ts';
+import { openStreams } from './streams.ts';
+
+export type CommandApi = ReturnType<typeof commandApiApp>;
+
+/** Builds the service on a migrated database. `start` makes the first tenant and keys. */
+export function commandApiApp(deps: {
+  databaseUrl: string;
+  pool: Pool;
+  follower: HeadFollower;
+  clock: Clock;
+  registry: Registry;
+  logger: Logger;
+  failpoint: Failpoint;
+}) {
+  const { pool, follower, clock, registry, failpoint } = deps;
+  const logger = deps.logger.child({ service: 'command-api' });
+  const log = openPostgresLog({
+    url: deps.databaseUrl,
+    pool,
+    failpoint,
+    onError: (error) => logger.warn({ err: error }, 'the append connection broke'),
+  });
+  const streams = openStreams(log, (error) =>
+    logger.warn({ err: error }, 'a snapshot was not saved'),
+  );
+  const resolve = openResolve(log);
+  const ask = openAsk({
+    log,
+    streams,
+    now: clock.now,
+    metrics: askMetrics(registry, () => ask.waitingCommands()),
+    onBug: (error, where) =>
+      logger.error(
+        { err: error, where, isAssertion: error instanceof AssertionFailed },
+        'a command failed',
+      ),
+  });
+  let eventStreams: EventStreams | null = null;
+
+  return {
+    log,
+    ask,
+    resolve,
+    streams,
+
+    /** Every route of this service; mount under `/api/v1`. */
+    routes(server: HttpServer): void {
+      modelWriteRoutes(server, { ask, resolve });
+      keyRoutes(server, { ask, streams });
+      eventStreams = eventRoutes(server, { log, resolve, follower });
+    },
+
+    /** The routes that documents [2] and [3] also address without a prefix. */
+    bareRoutes(server: HttpServer): void {
+      modelWriteRoutes(server, { ask, resolve });
+    },
+
+    async start(secrets: {
+      adminKey: string | undefined;
+      serviceKey: string | undefined;
+    }): Promise<void> {
+      await bootstrap({ ask, streams, pool }, secrets);
+    },
+
+    /** PostgreSQL alone decides whether requests can be served. */
+    async isReady(): Promise<boolean> {
+      return await log.head().then(
+        () => true,
+        () => false,
+      );
+    },
+
+    async health(): Promise<Record<string, DependencyHealth>> {
+      try {
+        const { position } = await log.head();
+        return { postgres: { status: 'up', log_position: position } };
+      } catch (error) {
+        logger.debug({ err: error }, 'the log does not answer');
+        return { postgres: { status: 'down', detail: 'the event log does not answer' } };
+      }
+    },
+
+    /** Ends event streams, so that the server can close. */
+    endStreams(): void {
+      eventStreams?.closeAll();
+    },
+
+    /** Answers everything that was taken in, then closes its connection. */
+    async stop(): Promise<void> {
+      await ask.drain();
+      await log.close();
+    },
+  };
+}

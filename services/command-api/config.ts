@@ -1,0 +1,14 @@
+// The command API's settings.
+import { pickSettings } from '#infra/settings.ts';
+
+export const settings = pickSettings(
+  'HOST',
+  'PORT',
+  'DATABASE_URL',
+  'DATABASE_POOL_SIZE',
+  'KAFKA_BROKERS',
+  'SCHEMA_REGISTRY_URL',
+  'LOG_LEVEL',
+  'MODELOG_ADMIN_KEY',
+  'MODELOG_SERVICE_KEY',
+);
