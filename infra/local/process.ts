@@ -123,7 +123,7 @@ export async function lastLines(logFile: string): Promise<string> {
 }
 
 /** Ends a process, ours or not, by the signals of `ladder`, the last of them to its whole group. Already dead is fine. */
-export async function endProcess(pid: number, ladder: EndingLadder): Promise<void> {
+async function endProcess(pid: number, ladder: EndingLadder): Promise<void> {
   for (const [step, { signal, waitMs }] of ladder.entries()) {
     const target = step === ladder.length - 1 ? -pid : pid;
     if (!sendSignal(target, signal)) return;
