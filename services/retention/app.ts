@@ -25,6 +25,9 @@ export const retentionMigrations: Migrations = {
   table: 'public.modelog_retention_migrations',
 };
 
+/** A sweep that could not be finished is tried again so soon, so that a fault that is healed does not linger. */
+const retryAfterMs = 10_000;
+
 const noLag: Lag = { events: 0, seconds: 0 };
 
 export type RetentionApp = ReturnType<typeof retentionApp>;
@@ -99,7 +102,9 @@ export function retentionApp(deps: {
         logger.warn({ err: error }, 'a sweep failed; the next will try again');
       }
       lastSweep = { at: clock.now().toISOString(), outcome };
-      await delay(deps.sweepSeconds * 1_000, undefined, { signal }).catch(() => undefined);
+      const pauseMs = deps.sweepSeconds * 1_000;
+      const untilNextMs = outcome === 'ok' ? pauseMs : Math.min(pauseMs, retryAfterMs);
+      await delay(untilNextMs, undefined, { signal }).catch(() => undefined);
     }
   }
 

@@ -21,7 +21,7 @@ export const settings = {
     schema: z
       .string()
       .optional()
-      .transform((port) => port ?? ownPort)
+      .transform((port): string | undefined => port ?? ownPort)
       .pipe(allSettings.PORT.schema),
     default: ownPort,
   },

@@ -1,0 +1,254 @@
+// Retention from the first event to the archived version: on a real log, through the real API, years in a moment.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createBroker } from '#infra/kafka/broker.ts';
+import { jsonCodec } from '#infra/kafka/codec.ts';
+import { toMessage } from '#infra/kafka/envelope.ts';
+import { topicsOf } from '#infra/kafka/topics.ts';
+import type { ArchiveVersion } from '#services/retention/archive.ts';
+import { eventually } from '#test/eventually.ts';
+import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
+import { adminKey, serviceKey, startRegistry } from './registry.ts';
+import type { TestRegistry } from './registry.ts';
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+let registry: TestRegistry;
+beforeEach(async () => {
+  registry = await startRegistry();
+});
+afterEach(() => registry.stop());
+
+type Retention = ReturnType<TestRegistry['retention']>;
+
+/** Waits until every event is read and written down, so that the next sweep knows all that happened. */
+async function hasRead(retention: Retention): Promise<void> {
+  const { rows } = await registry.pool.query<{ position: string }>(
+    'select position from log.log_head',
+  );
+  const head = Number(rows[0]!.position);
+  await eventually(async () => {
+    const { rows: read } = await registry.pool.query<{ next: string }>(
+      "select next from retention.checkpoints where source = 'log'",
+    );
+    return Number(read[0]?.next ?? 0) >= head && retention.health()['retention']!.status === 'up';
+  });
+}
+
+const archivedNumbers = async (name: string) =>
+  (await registry.archived()).filter((each) => each.name === name).map(({ number }) => number);
+
+describe('years pass', () => {
+  it('and exactly what nothing uses and nothing keeps is archived, with why', async () => {
+    await registry.model('churn', 6);
+    await registry.ask('/models/churn/versions/1/promote', { to_stage: 'production' });
+    await registry.ask('/models/churn/versions/2/promote', { to_stage: 'staging' });
+    await registry.ask('/models/churn/versions/3/deployments', {
+      environment: 'eu-prod',
+      status: 'deployed',
+    });
+    await registry.model('small', 3);
+    await registry.model('retired', 4);
+    await registry.ask('/models/retired/versions/1/promote', { to_stage: 'production' });
+    await registry.ask('/models/retired/versions/1/deprecate', {});
+
+    const retention = registry.retention();
+    await hasRead(retention);
+    retention.onDay(29.9);
+    expect(await retention.sweepOnce()).toEqual({ looked_at: 0, archived: 0, failed: 0 });
+    retention.onDay(30.1);
+    expect(await retention.sweepOnce()).toEqual({ looked_at: 3, archived: 0, failed: 0 });
+    retention.onDay(91);
+    await retention.sweepOnce();
+    expect(await registry.archived()).toEqual([
+      {
+        name: 'churn',
+        number: 2,
+        cause: 'retention_age',
+        rule: { type: 'age_days', limit: 90, measured: 91 },
+      },
+    ]);
+    retention.onDay(364);
+    expect((await retention.sweepOnce()).archived).toBe(0);
+    retention.onDay(366);
+    await retention.sweepOnce();
+    expect((await registry.archived()).slice(1)).toEqual([
+      {
+        name: 'retired',
+        number: 1,
+        cause: 'retention_age',
+        rule: { type: 'age_days', limit: 365, measured: 366 },
+      },
+    ]);
+    retention.onDay(3_650);
+    expect((await retention.sweepOnce()).archived).toBe(0);
+    expect(await archivedNumbers('small')).toEqual([]);
+  });
+
+  it('and a version is archived once its last use is over, and one that a new version pushed out', async () => {
+    await registry.model('churn', 4);
+    const deployment = await registry.ask('/models/churn/versions/1/deployments', {
+      environment: 'eu-prod',
+      status: 'deployed',
+    });
+    const retention = registry.retention();
+    await hasRead(retention);
+    retention.onDay(400);
+    await retention.sweepOnce();
+    expect(await archivedNumbers('churn')).toEqual([]);
+
+    await registry.ask(`/deployments/${String(deployment['id'])}/undeploy`, {});
+    await hasRead(retention);
+    await retention.sweepOnce();
+    expect(await archivedNumbers('churn')).toEqual([1]);
+
+    await registry.ask('/models/churn/versions', {});
+    await hasRead(retention);
+    await retention.sweepOnce();
+    expect(await archivedNumbers('churn')).toEqual([1, 2]);
+  });
+
+  it('and a version that retention would archive is kept when somebody starts to use it', async () => {
+    await registry.model('churn', 4);
+    const retention = registry.retention();
+    await hasRead(retention);
+    retention.onDay(30.1);
+    await registry.ask('/models/churn/versions/1/promote', { to_stage: 'production' });
+    await retention.sweepOnce();
+    expect(await registry.archived()).toEqual([]);
+  });
+});
+
+describe('between the judgement and the archiving', () => {
+  /** Something happens once, right before the first order is given. */
+  const first =
+    (happens: () => Promise<unknown>) =>
+    (real: ArchiveVersion): ArchiveVersion => {
+      let happened = false;
+      return async (order, signal) => {
+        if (!happened) {
+          happened = true;
+          await happens();
+        }
+        return await real(order, signal);
+      };
+    };
+
+  it('a version that came into use is not archived', async () => {
+    await registry.model('churn', 4);
+    const retention = registry.retention({
+      archive: first(() =>
+        registry.ask('/models/churn/versions/1/promote', { to_stage: 'production' }),
+      ),
+    });
+    await hasRead(retention);
+    retention.onDay(31);
+    expect(await retention.sweepOnce()).toEqual({ looked_at: 1, archived: 0, failed: 0 });
+    expect(await registry.archived()).toEqual([]);
+  });
+
+  it('a version that became one of the newest is not archived', async () => {
+    await registry.model('churn', 4);
+    const retention = registry.retention({
+      archive: first(() => registry.ask('/models/churn/versions/4/archive', {})),
+    });
+    await hasRead(retention);
+    retention.onDay(31);
+    expect((await retention.sweepOnce()).archived).toBe(0);
+    expect(await registry.archived()).toMatchObject([{ number: 4, cause: 'manual' }]);
+  });
+
+  it('an order whose answer was lost is given again, and archives once', async () => {
+    await registry.model('churn', 4);
+    const retention = registry.retention({
+      archive: (real) => async (order, signal) => {
+        await real(order, signal);
+        return await real(order, signal);
+      },
+    });
+    await hasRead(retention);
+    retention.onDay(31);
+    expect((await retention.sweepOnce()).archived).toBe(1);
+    expect(await archivedNumbers('churn')).toEqual([1]);
+  });
+
+  it('an API that does not answer ends the sweep, and the next one finishes it', async () => {
+    await registry.model('churn', 5);
+    let isAway = true;
+    const retention = registry.retention({
+      archive: (real) => async (order, signal) => {
+        if (isAway) throw new Error('away');
+        return await real(order, signal);
+      },
+    });
+    await hasRead(retention);
+    retention.onDay(31);
+    expect(await retention.sweepOnce()).toEqual({ looked_at: 1, archived: 0, failed: 1 });
+    isAway = false;
+    expect((await retention.sweepOnce()).archived).toBe(2);
+    expect(await archivedNumbers('churn')).toEqual([2, 1]);
+  });
+});
+
+it('two sweeps at once share the models and archive each version once', async () => {
+  for (const name of ['a', 'b', 'c', 'd']) await registry.model(name, 5);
+  const [one, other] = [registry.retention(), registry.retention()];
+  await hasRead(one);
+  one.onDay(31);
+  other.onDay(31);
+  const reports = await Promise.all([one.sweepOnce(), other.sweepOnce()]);
+  expect(reports.map(({ archived }) => archived).reduce((sum, each) => sum + each)).toBe(8);
+  expect(await registry.archived()).toHaveLength(8);
+});
+
+it('a lower count to keep makes every model be looked at again', async () => {
+  await registry.model('churn', 5);
+  const generous = registry.retention({ newestKept: 5 });
+  await hasRead(generous);
+  generous.onDay(400);
+  expect((await generous.sweepOnce()).archived).toBe(0);
+  await generous.stop();
+  const strict = registry.retention({ newestKept: 2 });
+  strict.onDay(400);
+  await eventually(async () => {
+    await strict.sweepOnce();
+    expect(await archivedNumbers('churn')).toEqual([3, 2, 1]);
+  });
+});
+
+it('events that come by Kafka, junk between them, lead to the same', async () => {
+  await registry.model('churn', 4);
+  const groupPrefix = topicPrefix();
+  const topic = topicsOf(groupPrefix).modelLifecycle;
+  const broker = createBroker({ brokers: kafkaBrokers(), clientId: 'test', log: silent });
+  await broker.ensureTopics([topic]);
+  const events = await registry.commandApi.log.readAll(0, 100, { tenant: null, modelsOnly: true });
+  const messages = await Promise.all(events.map((event) => toMessage(event, jsonCodec())));
+  const junk = { key: null, value: 'junk', headers: { ce_source: 'modelog', ce_type: 'junk' } };
+  const producer = await broker.createProducer();
+  await producer.send(topic.topic, [junk, ...messages, junk, ...messages.slice(-1)]);
+  await producer.close();
+
+  const retention = registry.retention({ kafka: { broker, topic, groupPrefix } });
+  await eventually(async () => {
+    const { rows } = await registry.pool.query('select from retention.due');
+    expect(rows).toHaveLength(1);
+  });
+  retention.onDay(31);
+  expect((await retention.sweepOnce()).archived).toBe(1);
+  expect(await archivedNumbers('churn')).toEqual([1]);
+  await eventually(async () =>
+    expect(await retention.registry.metrics()).toMatch(/modelog_retention_lag_events 0/),
+  );
+});
+
+it('nobody but a service says that retention archived', async () => {
+  await registry.model('churn', 4);
+  const archive = (key: string) =>
+    fetch(`${registry.apiUrl}/api/v1/models/churn/versions/1/archive`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ cause: 'retention_age' }),
+    });
+  expect((await archive(adminKey)).status).toBe(403);
+  expect((await archive(serviceKey)).status).toBe(200);
+});

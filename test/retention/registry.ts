@@ -1,0 +1,142 @@
+// A real command API on a database of its own, with retention beside it that lives by a clock of the test's.
+import { openKeyring } from '#infra/auth/keys.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
+import { buildServer } from '#infra/http/server.ts';
+import type { Broker, TopicSpec } from '#infra/kafka/port.ts';
+import { openDatabaseClock } from '#infra/postgres/clock.ts';
+import { openPool } from '#infra/postgres/connect.ts';
+import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
+import { followHead } from '#infra/postgres/tail.ts';
+import { openLogger } from '#infra/telemetry/logger.ts';
+import { Registry, requestMetrics } from '#infra/telemetry/metrics.ts';
+import { commandApiApp } from '#services/command-api/app.ts';
+import { retentionApp, retentionMigrations } from '#services/retention/app.ts';
+import { archiveByHttp } from '#services/retention/archive.ts';
+import type { ArchiveVersion } from '#services/retention/archive.ts';
+import { defaultPolicy } from '#services/retention/due.ts';
+import { freshDatabase } from '#test/real/postgres.ts';
+
+export const adminKey = 'admin-key-of-a-test-0123456789abcdef';
+export const serviceKey = 'service-key-of-a-test-0123456789abcdef';
+const dayMs = 24 * 60 * 60 * 1_000;
+/** The tests sweep when they say so. */
+const sweepSeconds = 86_400;
+
+export type Json = { [key: string]: unknown };
+
+/** Starts PostgreSQL's tables, the command API on a free port, and what the tests need of both. */
+export async function startRegistry() {
+  const database = await freshDatabase();
+  await migrate(database.url, logMigrations);
+  await migrate(database.url, retentionMigrations);
+  const logger = openLogger('silent');
+  const onError = () => undefined;
+  const pool = openPool({
+    url: database.url,
+    name: 'test',
+    role: 'modelog_service',
+    size: 10,
+    onError,
+  });
+  const clock = await openDatabaseClock(pool, onError);
+  const follower = followHead({ url: database.url, onError });
+  const commandApi = commandApiApp({
+    databaseUrl: database.url,
+    pool,
+    follower,
+    clock,
+    registry: new Registry(),
+    logger,
+    failpoint: () => undefined,
+  });
+  await commandApi.start({ adminKey, serviceKey });
+  const server = buildServer({
+    logger,
+    keyring: openKeyring(pool),
+    metrics: requestMetrics(new Registry()),
+  });
+  await server.register(async (scope) => commandApi.routes(scope), { prefix: '/api/v1' });
+  const apiUrl = await server.listen({ host: '127.0.0.1', port: 0 });
+
+  /** POST with the admin key; the answer's body, or an error with it. */
+  async function ask(path: string, body: object): Promise<Json> {
+    const response = await fetch(`${apiUrl}/api/v1${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const answer = (await response.json()) as Json;
+    if (!response.ok) throw new Error(JSON.stringify(answer));
+    return answer;
+  }
+
+  const closers: (() => Promise<void>)[] = [];
+
+  return {
+    apiUrl,
+    databaseUrl: database.url,
+    pool,
+    commandApi,
+    ask,
+
+    /** A model with so many versions. */
+    async model(name: string, versions: number): Promise<void> {
+      await ask('/models', { name });
+      for (let made = 0; made < versions; made++) await ask(`/models/${name}/versions`, {});
+    },
+
+    /** What was archived, in the order of the log. */
+    async archived(): Promise<
+      { name: string; number: number; cause: string; rule: Json | null }[]
+    > {
+      const { rows } = await pool.query(
+        `select (select r.data ->> 'name' from log.events r where r.stream = e.stream and r.version = 1) as name,
+                (e.data ->> 'number')::int as number, e.data ->> 'cause' as cause, e.data -> 'rule' as rule
+         from log.events e where e.type = 'model.archived' order by e.position`,
+      );
+      return rows;
+    },
+
+    /** Retention, reading and ready to sweep, at so many days from now. */
+    retention(
+      options: {
+        newestKept?: number;
+        archive?: (real: ArchiveVersion) => ArchiveVersion;
+        failpoint?: Failpoint;
+        kafka?: { broker: Broker; topic: TopicSpec; groupPrefix: string };
+      } = {},
+    ) {
+      const policy = defaultPolicy(options.newestKept ?? 3);
+      const today = { days: 0 };
+      const real = archiveByHttp({ apiUrl, serviceKey });
+      const registry = new Registry();
+      const app = retentionApp({
+        pool,
+        log: commandApi.log,
+        kafka: options.kafka === undefined ? null : { ...options.kafka, onCrash: () => undefined },
+        archive: options.archive?.(real) ?? real,
+        policy,
+        clock: { now: () => new Date(Date.now() + today.days * dayMs) },
+        sweepSeconds,
+        registry,
+        logger,
+        failpoint: options.failpoint ?? (() => undefined),
+      });
+      app.start();
+      closers.push(() => app.stop());
+      return { ...app, registry, onDay: (days: number) => void (today.days = days) };
+    },
+
+    async stop(): Promise<void> {
+      await Promise.all(closers.map((close) => close()));
+      await server.close();
+      await commandApi.stop();
+      await follower.close();
+      clock.close();
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
+
+export type TestRegistry = Awaited<ReturnType<typeof startRegistry>>;
