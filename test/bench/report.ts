@@ -1,11 +1,12 @@
 // The table that a benchmark ends with, and its copy in docs/benchmarks.md.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Row } from './scenario.ts';
 
-const document = fileURLToPath(import.meta.resolve('../../docs/benchmarks.md'));
+const document = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url));
 
 /** The rows of one scenario and how they were measured. */
 export type Measured = { scenario: string; seconds: number; rows: readonly Row[] };
@@ -33,6 +34,7 @@ export function table(measured: readonly Measured[]): string {
 
 /** Writes the rows into docs/benchmarks.md; rows of scenarios that did not run now stay as they are. */
 export function writeDocument(measured: readonly Measured[], command: string): void {
+  mkdirSync(dirname(document), { recursive: true });
   writeFileSync(document, updatedDocument(readOrEmpty(), measured, command));
 }
 

@@ -13,9 +13,8 @@ import { lagOf, type Lag } from './metrics.ts';
 import { runDriver } from './run-driver.ts';
 import type { Bench } from './scenario.ts';
 
-const programOf = (url: string): string => fileURLToPath(import.meta.resolve(url));
-const standalone = programOf('#services/standalone/main.ts');
-const hello = programOf('./hello.ts');
+const standalone = fileURLToPath(import.meta.resolve('#services/standalone/main.ts'));
+const hello = fileURLToPath(import.meta.resolve('./hello.ts'));
 
 // A warm start takes 5 s at most; folding a long log after a restart may take longer.
 const readyTimeoutMs = 120_000;
@@ -27,7 +26,7 @@ const endingLadder = [
   { signal: 'SIGKILL', waitMs: 5_000 },
 ] as const;
 
-export type Answer = { status: number; body: Record<string, unknown> };
+type Answer = { status: number; body: Record<string, unknown> };
 
 export type System = {
   port: number;
