@@ -5,7 +5,7 @@ import type { EventType } from '#events/catalogue.ts';
 
 const namespace = 'modelog';
 
-export type AvroType =
+type AvroType =
   | 'string'
   | 'long'
   | 'double'

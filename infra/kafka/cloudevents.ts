@@ -5,7 +5,7 @@ import { jsonCodec } from './codec.ts';
 import type { ReceivedMessage } from './port.ts';
 import { UndecodableMessage } from './undecodable.ts';
 
-export const trainingCompletedType = 'training.completed';
+const trainingCompletedType = 'training.completed';
 
 /** What a pipeline told, its data not yet checked; unique by tenant, source and id. */
 export type TrainingCompleted = {

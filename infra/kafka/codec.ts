@@ -1,5 +1,6 @@
 // An event's data as bytes: JSON, or Avro in Confluent's wire format when a schema registry is set.
-import { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
+import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
+import avro from 'avsc';
 import { AssertionFailed } from '#events/decider.ts';
 import { isEventType } from '#events/catalogue.ts';
 import type { EventType } from '#events/catalogue.ts';
@@ -24,6 +25,7 @@ export type EventCodec = {
 const avroMagicByte = 0;
 /** Magic byte and schema id. */
 const avroPrefixBytes = 5;
+const longBytes = 8;
 const registryDeadlineMs = 5_000;
 const notFound = 404;
 
@@ -46,7 +48,11 @@ export function jsonCodec(): EventCodec {
  * @param topic the topic whose subjects events are written by
  */
 export function avroCodec({ url, topic }: { url: string; topic: string }): EventCodec {
-  const registry = new SchemaRegistry({ host: url, retry: { retries: 0 } });
+  const long = wholeLong();
+  const registry = new SchemaRegistry(
+    { host: url, retry: { retries: 0 } },
+    { [SchemaType.AVRO]: { typeHook: (schema) => (schema === 'long' ? long : undefined) } },
+  );
   const forms = new Map<EventType, AvroForm>();
   const schemaIds = new Map<EventType, number>();
 
@@ -96,6 +102,25 @@ export function avroCodec({ url, topic }: { url: string; topic: string }): Event
     },
   };
 }
+
+/** avsc's own long refuses the largest whole number that JSON can say, and an event that holds it could not be sent. */
+const wholeLong = () =>
+  avro.types.LongType.__with({
+    isValid: Number.isSafeInteger,
+    compare: (one: number, other: number) => one - other,
+    toJSON: (number: number) => number,
+    fromJSON: (number: number) => number,
+    toBuffer: (number: number) => {
+      const bytes = Buffer.alloc(longBytes);
+      bytes.writeBigInt64LE(BigInt(number));
+      return bytes;
+    },
+    fromBuffer: (bytes: Buffer) => {
+      const number = Number(bytes.readBigInt64LE());
+      if (!Number.isSafeInteger(number)) throw new RangeError('a whole number is beyond 2^53');
+      return number;
+    },
+  });
 
 async function loadSchema(registry: SchemaRegistry, id: number): Promise<void> {
   try {

@@ -73,7 +73,7 @@ export type ConsumeOptions = {
   partitionsAtOnce?: number;
 };
 
-export type ConsumerState = 'connecting' | 'running' | 'paused' | 'crashed' | 'stopped';
+type ConsumerState = 'connecting' | 'running' | 'paused' | 'crashed' | 'stopped';
 
 export type Consumer = {
   readonly state: ConsumerState;

@@ -48,9 +48,21 @@ test('what is written as Avro is read back as it was, for every event type', asy
         expect(value[0]).toBe(0);
         expect(await codec.decode(type, value)).toEqual(event.data);
       }),
-      { numRuns: 20 },
+      { numRuns: 50 },
     );
   }
+});
+
+test('the largest whole number that JSON can say is written and read', async () => {
+  const codec = avroCodec({ url, topic });
+  await assert(
+    asyncProperty(randomEvent('model.registered'), async (event) => {
+      const largest = { ...(event.data as object), serial: Number.MAX_SAFE_INTEGER };
+      const value = await codec.encode({ ...event, data: largest });
+      expect(await codec.decode(event.type, value)).toEqual(largest);
+    }),
+    { numRuns: 1 },
+  );
 });
 
 test('messages of the time before the registry, in JSON, are read too', async () => {

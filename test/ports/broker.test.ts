@@ -1,6 +1,7 @@
 // What every broker must do, shown on a real Kafka.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import kafkajs from 'kafkajs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createBroker } from '#infra/kafka/broker.ts';
@@ -273,7 +274,8 @@ test('what was not handled to its end comes again to the next consumer', async (
 
 test('a batch comes again when the process that had it is killed', async () => {
   await send(numbered('a', 1, 2));
-  const args = ['test/ports/dying-consumer.ts', topic.topic, groupId, ...kafkaBrokers()];
+  const program = fileURLToPath(new URL('dying-consumer.ts', import.meta.url));
+  const args = [program, topic.topic, groupId, ...kafkaBrokers()];
   const dying = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [begun] = (await once(dying.stdout, 'data')) as [Buffer];
   dying.kill('SIGKILL');
