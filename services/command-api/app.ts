@@ -81,22 +81,8 @@ export function commandApiApp(deps: {
       await bootstrap({ ask, streams, pool }, secrets);
     },
 
-    /** PostgreSQL alone decides whether requests can be served. */
-    async isReady(): Promise<boolean> {
-      return await log.head().then(
-        () => true,
-        () => false,
-      );
-    },
-
     async health(): Promise<Record<string, DependencyHealth>> {
-      try {
-        const { position } = await log.head();
-        return { postgres: { status: 'up', log_position: position } };
-      } catch (error) {
-        logger.debug({ err: error }, 'the log does not answer');
-        return { postgres: { status: 'down', detail: 'the event log does not answer' } };
-      }
+      return {};
     },
 
     /** Ends event streams, so that the server can close. */

@@ -1,6 +1,5 @@
 // Where every command enters: it waits for its batch, is decided on the folded state, appended, and answered.
 // A batch is whatever waited while the last one was in flight; each stream's commands are decided in turn.
-import { v7 as uuidv7 } from 'uuid';
 import { catalogue, claimsOf, isEventType, serialKindOf } from '#events/catalogue.ts';
 import type { AnyEvent } from '#events/catalogue.ts';
 import { AssertionFailed } from '#events/decider.ts';
@@ -14,6 +13,7 @@ import type {
   RecordedCommand,
   Verdict,
 } from '#events/log.ts';
+import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { ProblemCode } from '#infra/http/problems.ts';
 import type { Folded, StreamKind, Streams } from './streams.ts';
@@ -314,7 +314,7 @@ export function openAsk(options: {
       if (claims.frees.length > 0) frees.push(...claims.frees);
       if (type === 'model.updated' || (asked.bytes ?? 0) > surelySmallBytes) assertFits(data);
       return {
-        id: uuidv7(),
+        id: newId(),
         type,
         schema_version: catalogue[type].schema_version,
         data: data as object,

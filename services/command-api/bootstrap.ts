@@ -1,11 +1,11 @@
 // What must exist before anybody can ask: the first tenant, the bootstrap admin key, and retention's service key.
-import { v7 as uuidv7 } from 'uuid';
 import type { Pool } from 'pg';
 import type { Role } from '#events/access.ts';
 import type { Actor } from '#events/envelope.ts';
 import { defaultTenant, tenantStream } from '#events/names.ts';
 import type { TenantCommand, TenantRefusal, TenantState } from '#events/tenant/tenant.ts';
 import type { TenantEvent } from '#events/tenant/events.ts';
+import { newId } from '#infra/ids.ts';
 import { secretHash } from '#infra/auth/keys.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { Ask } from './ask.ts';
@@ -69,7 +69,7 @@ export async function bootstrap(
         tenant: defaultTenant,
         actor: bootstrapActor,
         command: () => command,
-        command_id: uuidv7(),
+        command_id: newId(),
         request_hash: null,
         status: 200,
         reason: null,
@@ -114,7 +114,7 @@ export async function bootstrap(
             [{ effect: 'revoke', key_id: other.key_id }],
           );
       if (standing !== undefined) continue;
-      const data = { key_id: uuidv7(), ...key, description: 'made at start', expires_at: null };
+      const data = { key_id: newId(), ...key, description: 'made at start', expires_at: null };
       return await submit(state, { type: 'IssueApiKey', ...data }, [
         { effect: 'issue', sha256, tenant: defaultTenant, ...data },
       ]);

@@ -1,9 +1,10 @@
 // What every write request says beside its body: who, under which key, on which version, traced how.
 import { hash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
+import { v5 as uuidv5 } from 'uuid';
 import type { Principal } from '#events/access.ts';
 import type { Actor } from '#events/envelope.ts';
+import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { Answered } from './ask.ts';
 
@@ -66,7 +67,7 @@ export function commandHead(
     tenant: principal.tenant,
     actor: actorOf(principal, body?.declared_by),
     command_id:
-      key === undefined ? uuidv7() : commandIdOf('http', principal.tenant, principal.subject, key),
+      key === undefined ? newId() : commandIdOf('http', principal.tenant, principal.subject, key),
     request_hash: key === undefined ? null : requestHash(request),
     expected_version: ifMatch(headers['if-match']),
     reason: body?.reason ?? null,

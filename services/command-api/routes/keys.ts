@@ -1,10 +1,10 @@
 // API keys: issued with a role, listed without their secrets, revoked at once.
-import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { mayIssue, roles } from '#events/access.ts';
 import { tenantStream } from '#events/names.ts';
 import type { ApiKey, TenantCommand, TenantRefusal, TenantState } from '#events/tenant/tenant.ts';
 import type { TenantEvent } from '#events/tenant/events.ts';
+import { newId } from '#infra/ids.ts';
 import { newSecret, secretHash } from '#infra/auth/keys.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -61,7 +61,7 @@ export function keyRoutes(
         throw new Problem('role_above_own', { role: fields.role, own_role: principal.role });
       const head = commandHead(request, { reason });
       const secret = newSecret();
-      const key_id = uuidv7();
+      const key_id = newId();
       const data = {
         key_id,
         ...fields,

@@ -1,5 +1,4 @@
 // Writes on models and their versions, and the steps of a version's life.
-import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { may } from '#events/access.ts';
 import type { Permission } from '#events/access.ts';
@@ -16,6 +15,7 @@ import { deploymentResource, modelResource, versionResource } from '#events/mode
 import type { ModelState } from '#events/model/state.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { modelStream } from '#events/names.ts';
+import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -159,7 +159,7 @@ export function modelWriteRoutes(
     async (request, reply) => {
       const { name, ...facts } = request.body;
       const head = commandHead(request, request.body);
-      const model_id = uuidv7();
+      const model_id = newId();
       const stream = modelStream(head.tenant, model_id);
       const answered = await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, object>(
         {
@@ -229,7 +229,7 @@ export function modelWriteRoutes(
       const stage = body.stage ?? 'development';
       assertMayStage(request, stage);
       const version: NewVersion = {
-        version_id: uuidv7(),
+        version_id: newId(),
         facts: versionFactsOf(body),
         stage,
         readiness: body.readiness ?? 'training',
@@ -432,7 +432,7 @@ export function modelWriteRoutes(
     async (request, reply) => {
       const { body } = request;
       const head = commandHead(request, body);
-      const deployment_id = uuidv7();
+      const deployment_id = newId();
       return await askModel(
         reply,
         head,

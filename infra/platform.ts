@@ -1,0 +1,134 @@
+// What every process of the registry stands on: logger, database, clock, metrics, and an HTTP server with the same base.
+import type { Pool } from 'pg';
+import { openKeyring } from './auth/keys.ts';
+import { failpointsFrom } from './failpoint.ts';
+import type { Failpoint } from './failpoint.ts';
+import { documentRoutes, operationRoutes } from './http/operations.ts';
+import type { DependencyHealth } from './http/operations.ts';
+import { buildServer } from './http/server.ts';
+import type { HttpServer } from './http/server.ts';
+import { openDatabaseClock } from './postgres/clock.ts';
+import type { Clock } from './postgres/clock.ts';
+import { openPool } from './postgres/connect.ts';
+import { migrate } from './postgres/migrate.ts';
+import type { Migrations } from './postgres/migrate.ts';
+import { followHead } from './postgres/tail.ts';
+import type { HeadFollower } from './postgres/tail.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { openMetrics, requestMetrics } from './telemetry/metrics.ts';
+import type { Registry } from './telemetry/metrics.ts';
+import { modelogVersion } from './version.ts';
+
+export type Platform = {
+  databaseUrl: string;
+  logger: Logger;
+  pool: Pool;
+  clock: Clock;
+  follower: HeadFollower;
+  registry: Registry;
+  failpoint: Failpoint;
+  /** Closes what was opened, last opened first. */
+  close: () => Promise<void>;
+};
+
+/** Connects to a database and brings it to the newest migrations. */
+export async function openPlatform(options: {
+  name: string;
+  databaseUrl: string;
+  poolSize: number;
+  logger: Logger;
+  migrations: readonly Migrations[];
+}): Promise<Platform> {
+  const { databaseUrl, logger } = options;
+  for (const migrations of options.migrations) await migrate(databaseUrl, migrations);
+  const onError = (error: unknown): void =>
+    logger.warn({ err: error }, 'the database connection broke');
+  const pool = openPool({
+    url: databaseUrl,
+    name: options.name,
+    role: 'modelog_service',
+    size: options.poolSize,
+    onError,
+  });
+  const clock = await openDatabaseClock(pool, onError);
+  const follower = followHead({ url: databaseUrl, onError });
+  return {
+    databaseUrl,
+    logger,
+    pool,
+    clock,
+    follower,
+    registry: openMetrics(),
+    failpoint: failpointsFrom(process.env),
+    async close() {
+      await follower.close();
+      clock.close();
+      await pool.end();
+    },
+  };
+}
+
+/** What a service shows over HTTP. */
+export type HttpService = {
+  name: string;
+  title: string;
+  host: string;
+  port: number;
+  /** Mounts the routes: under `/api/v1`, and those that documents [2] and [3] address without a prefix. */
+  routes: (server: HttpServer) => void;
+  bareRoutes?: (server: HttpServer) => void;
+  dependencies: () => Promise<Record<string, DependencyHealth>>;
+  /** Ends answers that would never end by themselves, so that the server can close. */
+  endStreams?: () => void;
+};
+
+/** How long the database may take to say that it is there. */
+const pingTimeoutMs = 1_500;
+
+/** Listens; `close` turns readiness red first, lets work in flight end, then stops listening. */
+export async function serveHttp(
+  platform: Platform,
+  service: HttpService,
+): Promise<{ address: string; close: () => Promise<void> }> {
+  const { logger, pool, registry } = platform;
+  const server = buildServer({
+    logger,
+    keyring: openKeyring(pool),
+    metrics: requestMetrics(registry),
+  });
+  const version = modelogVersion();
+  let isEnding = false;
+
+  const isDatabaseUp = (): Promise<boolean> =>
+    Promise.race([
+      pool.query('select 1').then(
+        () => true,
+        () => false,
+      ),
+      new Promise<boolean>((resolve) => setTimeout(resolve, pingTimeoutMs, false).unref()),
+    ]);
+
+  await documentRoutes(server, service.title, version);
+  await operationRoutes(server, {
+    service: service.name,
+    version,
+    registry,
+    dependencies: async () => ({
+      postgres: { status: (await isDatabaseUp()) ? 'up' : 'down' },
+      ...(await service.dependencies()),
+    }),
+    isReady: async () => !isEnding && (await isDatabaseUp()),
+  });
+  await server.register(async (scope) => service.routes(scope), { prefix: '/api/v1' });
+  const { bareRoutes } = service;
+  if (bareRoutes !== undefined) await server.register(async (scope) => bareRoutes(scope));
+  const address = await server.listen({ host: service.host, port: service.port });
+  return {
+    address,
+    async close() {
+      isEnding = true;
+      service.endStreams?.();
+      await server.close();
+    },
+  };
+}

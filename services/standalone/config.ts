@@ -1,0 +1,18 @@
+// The settings of the whole system in one process.
+import { pickSettings } from '#infra/settings.ts';
+
+export const settings = pickSettings(
+  'HOST',
+  'PORT',
+  'DATA_DIR',
+  'DATABASE_URL',
+  'DATABASE_POOL_SIZE',
+  'KAFKA_BROKERS',
+  'SCHEMA_REGISTRY_URL',
+  'LOG_LEVEL',
+  'MODELOG_ADMIN_KEY',
+  'MODELOG_SERVICE_KEY',
+  'LOCAL_KAFKA_PORT',
+  'DEFAULT_RETENTION_COUNT',
+  'RETENTION_SWEEP_SECONDS',
+);
