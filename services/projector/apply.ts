@@ -1,0 +1,372 @@
+// Applies events to the views, effectively once: the stream version decides, one transaction a batch, one statement a table.
+import { LRUCache } from 'lru-cache';
+import { DatabaseError } from 'pg';
+import { AssertionFailed } from '#events/decider.ts';
+import type { RecordedEvent } from '#events/envelope.ts';
+import { UnreadableEvent, upcast } from '#events/upcasters.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
+import { changesOf, forGeneration } from './views/view.ts';
+import type { Change, KnownEvent, View } from './views/view.ts';
+import type { Transaction, Writer } from './writer.ts';
+
+/** Streams whose version is remembered between batches. */
+const streamsKeptMax = 50_000;
+const reasonCharactersMax = 1_000;
+
+/** The views that a generation writes, each with the generation of its tables. */
+export type Target = {
+  generation: number;
+  views: readonly { view: View; generation: number }[];
+};
+
+/** A stream that has an event which cannot be applied. */
+export type Parked = { event: RecordedEvent; reason: string };
+
+/** What became of a batch beside the views. */
+export type Applied = {
+  /** Streams that were parked in it, by the event that did it. */
+  parked: readonly Parked[];
+  /** Events of parked streams, put aside. */
+  waiting: readonly RecordedEvent[];
+  /** Events beyond a gap that the log does not fill: they are not its own. */
+  unexplained: readonly RecordedEvent[];
+};
+
+export type Applier = {
+  /**
+   * Applies a batch of events in order, with its checkpoint, in one transaction.
+   * @throws what `checkpoint` throws, and what is worth trying again; then nothing was written
+   */
+  apply: (
+    events: readonly RecordedEvent[],
+    checkpoint: (transaction: Transaction) => Promise<void>,
+  ) => Promise<Applied>;
+  /** The same within a transaction of the caller, who has locked the checkpoints. Slower. */
+  applyWithin: (transaction: Transaction, events: readonly RecordedEvent[]) => Promise<Applied>;
+  /** Forgets all rows: what is in memory is only true while nobody else writes. */
+  forget: () => void;
+};
+
+/** Where a stream stands in a generation. */
+type Place = { version: number; parked: boolean };
+const beginning: Place = { version: 0, parked: false };
+
+/** An event and what it changes in each view, as the views stand; or why it cannot be read. */
+type Step =
+  | { event: RecordedEvent; changes: readonly (readonly Change<unknown>[])[]; fault?: undefined }
+  | { event: RecordedEvent; changes?: undefined; fault: Error };
+
+/** What a batch changes, not yet written; it sees what lies under it and changes none of it. */
+type Batch = {
+  /** A view's changed rows, as the views stand. */
+  rows: readonly Map<string, unknown>[];
+  places: Map<string, Place>;
+  parked: Parked[];
+  waiting: RecordedEvent[];
+  unexplained: RecordedEvent[];
+};
+
+export function openApplier(options: {
+  target: Target;
+  writer: Writer;
+  /** The log's, to fill gaps. */
+  readStream: (stream: string, afterVersion: number, limit: number) => Promise<RecordedEvent[]>;
+  failpoint: Failpoint;
+}): Applier {
+  const { target, writer, readStream, failpoint } = options;
+  const views = target.views.map(({ view, generation }) => ({
+    view,
+    load: view.load === null ? null : forGeneration(view.load, generation),
+    write: forGeneration(view.write, generation),
+    statement: `${view.name}_g${generation}`,
+    kept: new LRUCache<string, object>({ max: Math.max(1, view.rowsKeptMax) }),
+  }));
+  const streamVersions = `stream_versions_g${target.generation}`;
+  const keptPlaces = new LRUCache<string, Place>({ max: streamsKeptMax });
+
+  const newBatch = (): Batch => ({
+    rows: views.map(() => new Map<string, unknown>()),
+    places: new Map(),
+    parked: [],
+    waiting: [],
+    unexplained: [],
+  });
+
+  /** Moves what `batch` changed into the one under it. */
+  function merge(batch: Batch, under: Batch): void {
+    batch.rows.forEach((rows, index) => {
+      for (const [key, row] of rows) under.rows[index]!.set(key, row);
+    });
+    for (const [stream, place] of batch.places) under.places.set(stream, place);
+    under.parked.push(...batch.parked);
+    under.waiting.push(...batch.waiting);
+    under.unexplained.push(...batch.unexplained);
+  }
+
+  /** Once it is committed. */
+  function keep(batch: Batch): void {
+    batch.rows.forEach((rows, index) => {
+      const { view, kept } = views[index]!;
+      if (view.rowsKeptMax > 0) for (const [key, row] of rows) kept.set(key, row as object);
+    });
+    for (const [stream, place] of batch.places) keptPlaces.set(stream, place);
+  }
+
+  async function fold(
+    transaction: Transaction,
+    events: readonly RecordedEvent[],
+    under: Batch | null,
+  ): Promise<Batch> {
+    const batch = newBatch();
+    const placeOf = (stream: string): Place =>
+      batch.places.get(stream) ?? under?.places.get(stream) ?? keptPlaces.get(stream) ?? beginning;
+
+    await loadPlaces(transaction, events, under);
+    const steps: Step[] = [];
+    /** Where each stream will be after the steps so far. */
+    const versions = new Map<string, number>();
+    for (const event of events) {
+      const { stream, stream_version } = event;
+      const version = versions.get(stream) ?? placeOf(stream).version;
+      if (stream_version <= version) continue;
+      if (stream_version > version + 1 && !placeOf(stream).parked) {
+        const missing = await readStream(stream, version, stream_version - version - 1);
+        if (missing.length < stream_version - version - 1) {
+          batch.unexplained.push(event);
+          continue;
+        }
+        steps.push(...missing.map(stepOf));
+      }
+      steps.push(stepOf(event));
+      versions.set(stream, stream_version);
+    }
+
+    const loaded = await loadRows(transaction, steps, under);
+    for (const step of steps) {
+      const { event } = step;
+      const place = placeOf(event.stream);
+      if (place.parked) {
+        batch.waiting.push(event);
+        continue;
+      }
+      try {
+        if (step.fault !== undefined) throw step.fault;
+        evolve(step.changes, batch, under, loaded);
+      } catch (error) {
+        if (!(error instanceof AssertionFailed || error instanceof UnreadableEvent)) throw error;
+        park(batch, event, place, error);
+        continue;
+      }
+      batch.places.set(event.stream, { version: event.stream_version, parked: false });
+    }
+    return batch;
+  }
+
+  function stepOf(recorded: RecordedEvent): Step {
+    try {
+      const event = upcast(recorded) as KnownEvent;
+      return { event: recorded, changes: views.map(({ view }) => changesOf(view, event)) };
+    } catch (error) {
+      return { event: recorded, fault: error as Error };
+    }
+  }
+
+  /** All rows of an event, or none of them if one cannot be made. */
+  function evolve(
+    changes: readonly (readonly Change<unknown>[])[],
+    batch: Batch,
+    under: Batch | null,
+    loaded: readonly Map<string, unknown>[],
+  ): void {
+    const made = changes.map((changesOfView, index) =>
+      changesOfView.map(({ key, next }) =>
+        next(
+          batch.rows[index]!.get(key) ??
+            under?.rows[index]!.get(key) ??
+            views[index]!.kept.get(key) ??
+            loaded[index]!.get(key),
+        ),
+      ),
+    );
+    changes.forEach((changesOfView, index) => {
+      changesOfView.forEach(({ key }, nth) => batch.rows[index]!.set(key, made[index]![nth]));
+    });
+  }
+
+  function park(batch: Batch, event: RecordedEvent, place: Place, error: Error): void {
+    const reason = `${error.name}: ${error.message}`.slice(0, reasonCharactersMax);
+    batch.parked.push({ event, reason });
+    batch.waiting.push(event);
+    batch.places.set(event.stream, { version: place.version, parked: true });
+  }
+
+  async function loadPlaces(
+    transaction: Transaction,
+    events: readonly RecordedEvent[],
+    under: Batch | null,
+  ): Promise<void> {
+    const unknown = new Set<string>();
+    for (const { stream, stream_version } of events)
+      // The first event of a stream may be a repetition, but only of what is in the tables: that has to be looked up too.
+      if (!under?.places.has(stream) && !keptPlaces.has(stream) && stream_version > 0)
+        unknown.add(stream);
+    if (unknown.size === 0) return;
+    const { rows } = await transaction.query<Place & { stream: string }>({
+      name: `load ${streamVersions}`,
+      text: `select k.stream, s.version, s.parked from unnest($1::text[]) k(stream),
+               lateral (select version, parked from views.${streamVersions} where stream = k.stream limit 1) s`,
+      values: [[...unknown]],
+    });
+    for (const stream of unknown) keptPlaces.set(stream, beginning);
+    for (const { stream, version, parked } of rows) keptPlaces.set(stream, { version, parked });
+  }
+
+  /** The rows that the steps change and that neither memory holds nor the steps make; a view's, as the views stand. */
+  async function loadRows(
+    transaction: Transaction,
+    steps: readonly Step[],
+    under: Batch | null,
+  ): Promise<readonly Map<string, unknown>[]> {
+    const loaded: Map<string, unknown>[] = [];
+    for (const [index, { load, statement, kept }] of views.entries()) {
+      const rows = new Map<string, unknown>();
+      loaded.push(rows);
+      if (load === null) continue;
+      const made = new Set<string>();
+      const wanted = new Set<string>();
+      for (const step of steps)
+        for (const { key, isNew } of step.changes?.[index] ?? [])
+          if (isNew) made.add(key);
+          else if (!made.has(key) && !under?.rows[index]!.has(key) && !kept.has(key))
+            wanted.add(key);
+      if (wanted.size === 0) continue;
+      const found = await transaction.query<{ key: string; state: unknown }>({
+        name: `load ${statement}`,
+        text: load,
+        values: [[...wanted]],
+      });
+      for (const { key, state } of found.rows) rows.set(key, state);
+    }
+    return loaded;
+  }
+
+  async function write(transaction: Transaction, batch: Batch): Promise<void> {
+    for (const [index, { view, write, statement }] of views.entries()) {
+      const changed = batch.rows[index]!;
+      if (changed.size === 0) continue;
+      const records: object[] = [];
+      for (const [key, row] of changed) records.push(view.record(key, row));
+      await transaction.query({
+        name: `write ${statement}`,
+        text: write,
+        values: [JSON.stringify(records)],
+      });
+    }
+    if (batch.places.size > 0) await writePlaces(transaction, batch.places);
+    if (batch.waiting.length > 0) await writeParked(transaction, batch);
+  }
+
+  async function writePlaces(
+    transaction: Transaction,
+    places: ReadonlyMap<string, Place>,
+  ): Promise<void> {
+    const records: object[] = [];
+    for (const [stream, { version, parked }] of places) records.push({ stream, version, parked });
+    await transaction.query({
+      name: `write ${streamVersions}`,
+      text: `insert into views.${streamVersions} (stream, version, parked)
+             select stream, version, parked from json_to_recordset($1) as r (stream text, version integer, parked boolean)
+             on conflict (stream) do update set version = excluded.version, parked = excluded.parked`,
+      values: [JSON.stringify(records)],
+    });
+  }
+
+  async function writeParked(transaction: Transaction, { parked, waiting }: Batch): Promise<void> {
+    for (const { event, reason } of parked)
+      await transaction.query(
+        `insert into views.parked_streams (generation, stream, version, event_type, reason) values ($1, $2, $3, $4, $5)`,
+        [target.generation, event.stream, event.stream_version, event.type, reason],
+      );
+    for (const event of waiting)
+      await transaction.query(
+        `insert into views.parked_events (generation, stream, version, event) values ($1, $2, $3, $4)
+         on conflict do nothing`,
+        [target.generation, event.stream, event.stream_version, JSON.stringify(event)],
+      );
+  }
+
+  /** Halves until one event stands alone that the database refuses: its stream is parked, the others are applied. */
+  async function applyHalves(
+    transaction: Transaction,
+    events: readonly RecordedEvent[],
+    under: Batch,
+  ): Promise<void> {
+    await transaction.query('savepoint half');
+    try {
+      const batch = await fold(transaction, events, under);
+      await write(transaction, batch);
+      await transaction.query('release savepoint half');
+      return merge(batch, under);
+    } catch (error) {
+      if (!isDeterministic(error)) throw error;
+      await transaction.query('rollback to savepoint half');
+      if (events.length === 1) return await parkAlone(transaction, events[0]!, error, under);
+    }
+    const middle = events.length >> 1;
+    await applyHalves(transaction, events.slice(0, middle), under);
+    await applyHalves(transaction, events.slice(middle), under);
+  }
+
+  async function parkAlone(
+    transaction: Transaction,
+    event: RecordedEvent,
+    error: Error,
+    under: Batch,
+  ): Promise<void> {
+    const batch = newBatch();
+    const place = under.places.get(event.stream) ?? keptPlaces.get(event.stream) ?? beginning;
+    park(batch, event, place, error);
+    await write(transaction, batch);
+    merge(batch, under);
+  }
+
+  return {
+    apply: async (events, checkpoint) => {
+      let batch: Batch;
+      try {
+        batch = await fold(writer, events, null);
+        await writer.transaction(async (transaction) => {
+          await checkpoint(transaction);
+          await write(transaction, batch);
+          await failpoint('projector:after-apply');
+        });
+      } catch (error) {
+        if (!isDeterministic(error)) throw error;
+        batch = newBatch();
+        await writer.transaction(async (transaction) => {
+          await checkpoint(transaction);
+          await applyHalves(transaction, events, batch);
+        });
+      }
+      keep(batch);
+      await failpoint('projector:after-commit');
+      return batch;
+    },
+    applyWithin: async (transaction, events) => {
+      const batch = newBatch();
+      await applyHalves(transaction, events, batch);
+      return batch;
+    },
+    forget: () => {
+      keptPlaces.clear();
+      for (const { kept } of views) kept.clear();
+    },
+  };
+}
+
+/** Whether the database will refuse the same values again: a value's form (22), a constraint (23), a size (54). */
+function isDeterministic(error: unknown): error is DatabaseError {
+  return (
+    error instanceof DatabaseError && ['22', '23', '54'].includes(error.code?.slice(0, 2) ?? '')
+  );
+}

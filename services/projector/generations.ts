@@ -1,0 +1,241 @@
+// Which tables serve, how far they are, and who may write them: the checkpoints whose compare-and-set guards every batch.
+import path from 'node:path';
+import { lifecyclePartitions } from '#infra/kafka/topics.ts';
+import type { Migrations } from '#infra/postgres/migrate.ts';
+import type { Target } from './apply.ts';
+import { tablesOf } from './views/view.ts';
+import type { View } from './views/view.ts';
+import type { Transaction, Writer } from './writer.ts';
+
+export const viewsMigrations: Migrations = {
+  folder: path.join(import.meta.dirname, 'migrations'),
+  table: 'public.modelog_views_migrations',
+};
+
+/** The checkpoint of the log read directly; Kafka's partitions count from 0. */
+export const logPartition = -1;
+const partitions = Array.from(
+  { length: lifecyclePartitions + 1 },
+  (_, index) => index + logPartition,
+);
+
+/** Queries name that many parked streams as stale; an operator has been told long before there are more. */
+const parkedShownMax = 10_000;
+
+/** The generation that is written, and where each view's tables are. */
+export type Serving = {
+  generation: number;
+  views: ReadonlyMap<string, { generation: number; viewVersion: number }>;
+};
+
+/** The right to write a partition of a generation, until somebody else claims it. */
+export type Claim = {
+  generation: number;
+  partition: number;
+  epoch: string;
+  /** Of the last event applied. */
+  position: number;
+  /** Kafka's offset of the next message, or null before the first. */
+  nextOffset: number | null;
+};
+
+/** Somebody else has claimed the partition: nothing of the batch was written. */
+export class ClaimLost extends Error {
+  override name = 'ClaimLost';
+  readonly retryable = true;
+}
+
+/** Makes the first generation where there is none. Any number of processes may do so at once. */
+export async function prepareViews(writer: Writer, views: readonly View[]): Promise<void> {
+  await writer.transaction(async (transaction) => {
+    await transaction.query('lock table views.generations in share row exclusive mode');
+    const { rowCount } = await transaction.query('select from views.generations where serves');
+    if (rowCount !== 0) return;
+    const generation = await createGeneration(transaction, views);
+    await transaction.query('update views.generations set serves = true where generation = $1', [
+      generation,
+    ]);
+    await serveFrom(transaction, generation, views);
+  });
+}
+
+/** Makes the tables and checkpoints of a new generation with these views. */
+export async function createGeneration(
+  transaction: Transaction,
+  views: readonly View[],
+): Promise<number> {
+  const { rows } = await transaction.query<{ generation: number }>(
+    'insert into views.generations default values returning generation',
+  );
+  const { generation } = rows[0]!;
+  for (const name of ['stream_versions', ...views.map((view) => view.name)])
+    await transaction.query(tablesOf(name, generation));
+  await transaction.query(
+    'insert into views.offsets (generation, partition) select $1, unnest($2::smallint[])',
+    [generation, partitions],
+  );
+  return generation;
+}
+
+/** From the commit on, these views are read from and written to the generation's tables. */
+export async function serveFrom(
+  transaction: Transaction,
+  generation: number,
+  views: readonly View[],
+): Promise<void> {
+  for (const { name, version } of views)
+    await transaction.query(
+      `insert into views.served (view, generation, view_version) values ($1, $2, $3)
+       on conflict (view) do update set generation = excluded.generation, view_version = excluded.view_version`,
+      [name, generation, version],
+    );
+}
+
+export async function findServing(transaction: Transaction): Promise<Serving> {
+  const { rows } = await transaction.query<{
+    serving: number;
+    view: string;
+    generation: number;
+    view_version: number;
+  }>({
+    name: 'find_serving',
+    text: `select g.generation as serving, s.view, s.generation, s.view_version
+           from views.generations g, views.served s where g.serves`,
+  });
+  const views = new Map(
+    rows.map(({ view, generation, view_version }) => [
+      view,
+      { generation, viewVersion: view_version },
+    ]),
+  );
+  return { generation: rows[0]!.serving, views };
+}
+
+/** Streams of the serving generation that are parked, up to a bound. */
+export async function findParked(
+  transaction: Transaction,
+  generation: number,
+): Promise<Set<string>> {
+  const { rows } = await transaction.query<{ stream: string }>({
+    name: 'find_parked',
+    text: 'select stream from views.parked_streams where generation = $1 limit $2',
+    values: [generation, parkedShownMax],
+  });
+  return new Set(rows.map(({ stream }) => stream));
+}
+
+/**
+ * Takes a partition over: from now on only this claim can write it. The log's partition holds every stream, so claiming it
+ * takes Kafka's too, and claiming one of Kafka's takes the log's.
+ */
+export async function claim(
+  transaction: Transaction,
+  generation: number,
+  partition: number,
+  owner: string,
+): Promise<Claim> {
+  const claimed = partition === logPartition ? partitions : [logPartition, partition];
+  const rows = await raiseEpochs(transaction, generation, claimed, owner);
+  const row = rows.find((row) => row.partition === partition)!;
+  return {
+    generation,
+    partition,
+    epoch: row.epoch,
+    position: Number(row.position),
+    nextOffset: row.next_offset === null ? null : Number(row.next_offset),
+  };
+}
+
+/** Makes every claim on the generation void: their holders look again at what is stored, and go on. */
+export async function voidClaims(transaction: Transaction, generation: number): Promise<void> {
+  await raiseEpochs(transaction, generation, partitions, null);
+}
+
+type OffsetRow = {
+  partition: number;
+  epoch: string;
+  owner: string | null;
+  position: string;
+  next_offset: string | null;
+};
+
+/** Locks in the order of the partitions, so that two that claim at once cannot wait for each other. */
+async function raiseEpochs(
+  transaction: Transaction,
+  generation: number,
+  claimed: readonly number[],
+  owner: string | null,
+): Promise<OffsetRow[]> {
+  const { rows } = await transaction.query<OffsetRow>(
+    `with locked as materialized (
+       select partition from views.offsets where generation = $1 and partition = any($2::smallint[])
+       order by partition for update)
+     update views.offsets o set epoch = o.epoch + 1, owner = coalesce($3, o.owner)
+     from locked l where o.generation = $1 and o.partition = l.partition
+     returning o.partition, o.epoch, o.owner, o.position, o.next_offset`,
+    [generation, claimed, owner],
+  );
+  return rows;
+}
+
+/**
+ * Writes the checkpoint of a batch, in the transaction of the batch.
+ * @throws ClaimLost where somebody else has claimed the partition since
+ */
+export async function advance(
+  transaction: Transaction,
+  held: Claim,
+  to: { position: number; nextOffset: number | null },
+): Promise<void> {
+  const { rowCount } = await transaction.query({
+    name: 'advance',
+    text: `update views.offsets set position = $4, next_offset = $5
+           where generation = $1 and partition = $2 and epoch = $3`,
+    values: [held.generation, held.partition, held.epoch, to.position, to.nextOffset],
+  });
+  if (rowCount === 0) throw new ClaimLost(`partition ${held.partition} was claimed by another`);
+}
+
+export type Offset = {
+  partition: number;
+  owner: string | null;
+  position: number;
+  nextOffset: number | null;
+};
+
+/** How far each partition of a generation is. */
+export async function findOffsets(transaction: Transaction, generation: number): Promise<Offset[]> {
+  const { rows } = await transaction.query<OffsetRow>({
+    name: 'find_offsets',
+    text: 'select partition, owner, position, next_offset from views.offsets where generation = $1',
+    values: [generation],
+  });
+  return rows.map(({ partition, owner, position, next_offset }) => ({
+    partition,
+    owner,
+    position: Number(position),
+    nextOffset: next_offset === null ? null : Number(next_offset),
+  }));
+}
+
+/** A view that this code knows in another version than the tables have: they must be built anew. */
+export class ViewOutdated extends Error {
+  override name = 'ViewOutdated';
+  readonly retryable = false;
+}
+
+/** The tables that serve, for an applier. @throws ViewOutdated */
+export function targetOf(serving: Serving, views: readonly View[]): Target {
+  return {
+    generation: serving.generation,
+    views: views.map((view) => {
+      const served = serving.views.get(view.name);
+      if (served?.viewVersion !== view.version)
+        throw new ViewOutdated(
+          `the view ${view.name} has version ${served?.viewVersion ?? 0} where this code has ${view.version}: ` +
+            `run "npm run projector -- rebuild ${view.name}" with the newer one`,
+        );
+      return { view, generation: served.generation };
+    }),
+  };
+}

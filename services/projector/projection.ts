@@ -1,0 +1,15 @@
+// What a running projection shows of itself, whether it reads the log or Kafka.
+import type { Applied } from './apply.ts';
+
+export type Projection = {
+  readonly state: 'connecting' | 'running' | 'standing by' | 'failing' | 'stopped';
+  /** Ends after the running batch. */
+  stop: () => Promise<void>;
+};
+
+/** Hears of each committed batch. */
+export type Observer = {
+  applied: (events: number, durationMs: number, applied: Applied) => void;
+  /** Every event up to this position is in the views, or waits parked. Not called by a source that cannot tell. */
+  reached: (position: number) => void;
+};

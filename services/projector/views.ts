@@ -1,0 +1,9 @@
+// Every view there is, in the order in which they are written.
+import { deployments } from './views/deployments.ts';
+import { models } from './views/models.ts';
+import { stats } from './views/stats.ts';
+import { timeline } from './views/timeline.ts';
+import { versions } from './views/versions.ts';
+import type { View } from './views/view.ts';
+
+export const views: readonly View[] = [models, versions, deployments, timeline, stats];

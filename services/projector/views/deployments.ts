@@ -1,0 +1,41 @@
+// The view of deployments: each as it is now.
+import { evolveDeployment, touchedDeployment } from '#events/model/state.ts';
+import type { Deployment } from '#events/model/state.ts';
+import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
+
+export const deployments = defineView<Deployment>({
+  name: 'deployments',
+  version: 1,
+  handlers: {
+    ...tenantEventsUntouched,
+    ...forEveryModelEvent((event) => {
+      const deploymentId = touchedDeployment(event);
+      if (deploymentId === null) return [];
+      return [
+        {
+          key: `${event.tenant}/${deploymentId}`,
+          isNew: event.type === 'deployment.requested',
+          next: (row) => evolveDeployment(row, event),
+        },
+      ];
+    }),
+  },
+  load: `
+    select k.key, d.state from unnest($1::text[]) k(key),
+      lateral (select state from views.deployments_gN
+               where tenant = split_part(k.key, '/', 1) and deployment_id = split_part(k.key, '/', 2)::uuid limit 1) d`,
+  write: `
+    insert into views.deployments_gN as d (deployment_id, tenant, model_id, environment, status, state)
+    select deployment_id, tenant, model_id, environment, status, state
+    from json_to_recordset($1) as r (deployment_id uuid, tenant text, model_id uuid, environment text, status text, state json)
+    on conflict (tenant, deployment_id) do update set status = excluded.status, state = excluded.state`,
+  record: (_, state) => ({
+    deployment_id: state.deployment_id,
+    tenant: state.tenant,
+    model_id: state.model_id,
+    environment: state.environment,
+    status: state.status,
+    state,
+  }),
+  rowsKeptMax: 5_000,
+});

@@ -1,0 +1,22 @@
+-- One row a model. No index is on a column that events often change, so that an update stays on its page.
+create table views.models_gN (
+  model_id uuid primary key,
+  tenant text collate "C" not null,
+  serial integer not null,
+  name text collate "C" not null,
+  framework text,
+  team text,
+  project text,
+  model_type text,
+  task text,
+  category text,
+  tags jsonb not null,
+  is_active boolean not null,
+  stages text[] not null,           -- those in which it has a version
+  stream_version integer not null,
+  position bigint not null,         -- of its last event, so it orders models by when they changed
+  state json not null               -- the folded row, from which every answer is made
+) with (fillfactor = 70);
+create index models_of_a_tenant_by_serial_gN on views.models_gN (tenant, serial);
+-- not unique: no rule in a view spans streams, as a freed name may come back on another partition first
+create index models_of_a_tenant_by_name_gN on views.models_gN (tenant, name);

@@ -1,0 +1,56 @@
+// The view of models: each as it is now.
+import { evolveModel } from '#events/model/state.ts';
+import type { Model } from '#events/model/state.ts';
+import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
+
+export const models = defineView<Model>({
+  name: 'models',
+  version: 1,
+  handlers: {
+    ...tenantEventsUntouched,
+    ...forEveryModelEvent((event) => [
+      {
+        key: event.data.model_id,
+        isNew: event.type === 'model.registered',
+        next: (row) => evolveModel(row, event),
+      },
+    ]),
+  },
+  load: `
+    select k.key, m.state from unnest($1::text[]) k(key),
+      lateral (select state from views.models_gN where model_id = k.key::uuid limit 1) m`,
+  write: `
+    insert into views.models_gN as m (model_id, tenant, serial, name, framework, team, project, model_type, task, category,
+      tags, is_active, stages, stream_version, position, state)
+    select model_id, tenant, serial, name, framework, team, project, model_type, task, category,
+      tags, is_active, stages, stream_version, position, state
+    from json_to_recordset($1) as r (model_id uuid, tenant text, serial integer, name text, framework text, team text,
+      project text, model_type text, task text, category text, tags jsonb, is_active boolean, stages text[],
+      stream_version integer, position bigint, state json)
+    on conflict (model_id) do update set
+      serial = excluded.serial, name = excluded.name, framework = excluded.framework, team = excluded.team,
+      project = excluded.project, model_type = excluded.model_type, task = excluded.task, category = excluded.category,
+      tags = excluded.tags, is_active = excluded.is_active, stages = excluded.stages,
+      stream_version = excluded.stream_version, position = excluded.position, state = excluded.state`,
+  record: (_, state) => ({
+    model_id: state.model_id,
+    tenant: state.tenant,
+    serial: state.serial,
+    name: state.name,
+    framework: state.framework,
+    team: state.team,
+    project: state.project,
+    model_type: state.model_type,
+    task: state.task,
+    category: state.category,
+    tags: state.tags,
+    is_active: state.state === 'active',
+    stages: Object.entries(state.versions_by_stage).flatMap(([stage, count]) =>
+      count > 0 ? [stage] : [],
+    ),
+    stream_version: state.stream_version,
+    position: state.position,
+    state,
+  }),
+  rowsKeptMax: 10_000,
+});

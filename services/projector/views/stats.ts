@@ -1,0 +1,123 @@
+// The view of counts: how many models, versions and deployments there are, by what people ask for.
+import type { RecordedEvent } from '#events/envelope.ts';
+import type { ModelEventHandlers, RecordedModelEvent } from '#events/model/events.ts';
+import { lifecyclePartitions } from '#infra/kafka/topics.ts';
+import { partitionOf } from '#infra/kafka/partition.ts';
+import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
+import type { Change } from './view.ts';
+
+/** What is counted; `key` is the value within, or empty. */
+export type Dimension =
+  | 'models'
+  | 'models_by_framework'
+  | 'models_by_team'
+  | 'versions'
+  | 'versions_by_stage'
+  | 'versions_by_readiness'
+  | 'deployments_active';
+
+type Counter = { tenant: string; dimension: Dimension; key: string; bucket: number; count: number };
+type Delta = readonly [dimension: Dimension, key: string, by: 1 | -1];
+
+const moved = (dimension: Dimension, from: string, to: string): Delta[] => [
+  [dimension, from, -1],
+  [dimension, to, 1],
+];
+const stageMoved = (
+  _: undefined,
+  { data }: { data: { from_stage: string; to_stage: string } },
+): Delta[] => moved('versions_by_stage', data.from_stage, data.to_stage);
+const readinessMoved = (
+  _: undefined,
+  { data }: { data: { from_readiness: string; to_readiness: string } },
+): Delta[] => moved('versions_by_readiness', data.from_readiness, data.to_readiness);
+const deploymentEnded = (_: undefined, { data }: { data: { from_status: string } }): Delta[] =>
+  data.from_status === 'deployed' ? [['deployments_active', '', -1]] : [];
+const nothing = (): Delta[] => [];
+
+/** A field of a model by which models are counted; a model without it is not counted there. */
+function fieldMoved(
+  dimension: Dimension,
+  field: string,
+  data: { changed: object; previous: object },
+): Delta[] {
+  if (!Object.hasOwn(data.changed, field)) return [];
+  const after: unknown = Reflect.get(data.changed, field);
+  const before: unknown = Reflect.get(data.previous, field);
+  const deltas: Delta[] = [];
+  if (typeof before === 'string') deltas.push([dimension, before, -1]);
+  if (typeof after === 'string') deltas.push([dimension, after, 1]);
+  return deltas;
+}
+
+const deltas: ModelEventHandlers<undefined, Delta[]> = {
+  'model.registered': (_, { data: { framework, team } }) => {
+    const counted: Delta[] = [['models', '', 1]];
+    if (framework !== null) counted.push(['models_by_framework', framework, 1]);
+    if (team !== null) counted.push(['models_by_team', team, 1]);
+    return counted;
+  },
+  'model.updated': (_, { data }) => [
+    ...fieldMoved('models_by_framework', 'framework', data),
+    ...fieldMoved('models_by_team', 'team', data),
+  ],
+  'model.versioned': (_, { data }) => [
+    ['versions', '', 1],
+    ['versions_by_stage', data.stage, 1],
+    ['versions_by_readiness', data.readiness, 1],
+  ],
+  'model.promoted': stageMoved,
+  'model.deployed': () => [['deployments_active', '', 1]],
+  'model.archived': (_, { data }) => moved('versions_by_stage', data.from_stage, 'archived'),
+  'version.demoted': stageMoved,
+  'version.superseded': stageMoved,
+  'version.deprecated': (_, { data }) => moved('versions_by_stage', data.from_stage, 'deprecated'),
+  'version.restored': stageMoved,
+  'version.testing_started': readinessMoved,
+  'version.approved': readinessMoved,
+  'version.rejected': readinessMoved,
+  'default.changed': nothing,
+  'deployment.requested': nothing,
+  'deployment.started': nothing,
+  'deployment.failed': deploymentEnded,
+  'deployment.superseded': deploymentEnded,
+  'deployment.undeployed': deploymentEnded,
+  'deployment.traffic_shifted': nothing,
+};
+
+function counted(event: RecordedModelEvent): Change<Counter>[] {
+  const all = deltas[event.type](undefined, event as never);
+  if (all.length === 0) return [];
+  const bucket = bucketOf(event);
+  return all.map(([dimension, key, by]) => ({
+    key: JSON.stringify([event.tenant, dimension, key, bucket]),
+    isNew: false,
+    next: (row) => ({
+      tenant: event.tenant,
+      dimension,
+      key,
+      bucket,
+      count: (row?.count ?? 0) + by,
+    }),
+  }));
+}
+
+const bucketOf = (event: RecordedEvent): number => partitionOf(event.stream, lifecyclePartitions);
+
+export const stats = defineView<Counter>({
+  name: 'stats',
+  version: 1,
+  handlers: { ...tenantEventsUntouched, ...forEveryModelEvent(counted) },
+  load: `
+    select k.key, to_json(s) as state from unnest($1::text[]) k(key),
+      lateral (select tenant, dimension, key, bucket, count from views.stats_gN
+               where tenant = k.key::json ->> 0 and dimension = k.key::json ->> 1
+                 and key = k.key::json ->> 2 and bucket = (k.key::json ->> 3)::smallint limit 1) s`,
+  write: `
+    insert into views.stats_gN as s (tenant, dimension, key, bucket, count)
+    select tenant, dimension, key, bucket, count
+    from json_to_recordset($1) as r (tenant text, dimension text, key text, bucket smallint, count bigint)
+    on conflict (tenant, dimension, key, bucket) do update set count = excluded.count`,
+  record: (_, row) => row,
+  rowsKeptMax: 20_000,
+});

@@ -1,0 +1,93 @@
+// The view of what happened to a model, event by event, for a person to read.
+import type { Actor } from '#events/envelope.ts';
+import type { ModelEventHandlers, RecordedModelEvent } from '#events/model/events.ts';
+import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
+
+/** One thing that happened, as `GET /models/{model}/timeline` shows it. */
+export type TimelineEntry = {
+  position: number;
+  stream_version: number;
+  event_id: string;
+  type: string;
+  recorded_at: string;
+  occurred_at: string;
+  actor: Actor;
+  reason: string | null;
+  /** The event's data without what is large and belongs to the resource itself. */
+  data: object;
+};
+
+const whole = (_: undefined, event: RecordedModelEvent): object => event.data;
+
+/** What of an event's data a timeline shows. */
+const shown: ModelEventHandlers<undefined, object> = {
+  'model.registered': (_, { data: { metadata: _metadata, tags: _tags, ...data } }) => data,
+  'model.updated': whole,
+  'model.versioned': (_, { data }) => ({
+    model_id: data.model_id,
+    version_id: data.version_id,
+    serial: data.serial,
+    number: data.number,
+    label: data.label,
+    content_digest: data.content_digest,
+    stage: data.stage,
+    readiness: data.readiness,
+  }),
+  'model.promoted': whole,
+  'model.deployed': (_, { data: { config: _config, ...data } }) => data,
+  'model.archived': whole,
+  'version.demoted': whole,
+  'version.superseded': whole,
+  'version.deprecated': whole,
+  'version.restored': whole,
+  'version.testing_started': whole,
+  'version.approved': whole,
+  'version.rejected': whole,
+  'default.changed': whole,
+  'deployment.requested': (_, { data: { config: _config, ...data } }) => data,
+  'deployment.started': whole,
+  'deployment.failed': whole,
+  'deployment.superseded': whole,
+  'deployment.undeployed': whole,
+  'deployment.traffic_shifted': whole,
+};
+
+const entryOf = (event: RecordedModelEvent): TimelineEntry => ({
+  position: event.position,
+  stream_version: event.stream_version,
+  event_id: event.id,
+  type: event.type,
+  recorded_at: event.recorded_at,
+  occurred_at: event.occurred_at,
+  actor: event.actor,
+  reason: event.reason,
+  data: shown[event.type](undefined, event as never),
+});
+
+type Row = { model_id: string; stream_version: number; entry: TimelineEntry };
+
+export const timeline = defineView<Row>({
+  name: 'timeline',
+  version: 1,
+  handlers: {
+    ...tenantEventsUntouched,
+    ...forEveryModelEvent((event) => [
+      {
+        key: `${event.data.model_id}/${event.stream_version}`,
+        isNew: true,
+        next: () => ({
+          model_id: event.data.model_id,
+          stream_version: event.stream_version,
+          entry: entryOf(event),
+        }),
+      },
+    ]),
+  },
+  load: null,
+  write: `
+    insert into views.timeline_gN (model_id, stream_version, entry)
+    select model_id, stream_version, entry
+    from json_to_recordset($1) as r (model_id uuid, stream_version integer, entry json)`,
+  record: (_, row) => row,
+  rowsKeptMax: 0,
+});

@@ -1,0 +1,14 @@
+-- One row a version.
+create table views.versions_gN (
+  model_id uuid not null,
+  number integer not null,
+  version_id uuid not null,
+  label text collate "C",
+  stage text not null,
+  readiness text not null,
+  is_default boolean not null,
+  state json not null,              -- the folded row, from which every answer is made
+  primary key (model_id, number)
+) with (fillfactor = 70);
+create index versions_by_id_gN on views.versions_gN (version_id);
+create index versions_of_a_model_by_label_gN on views.versions_gN (model_id, label) where label is not null;

@@ -1,0 +1,75 @@
+// What a view is: tables, what each event type changes in them, and how rows are read and written in batches.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { AnyEvent, EventType } from '#events/catalogue.ts';
+import type { RecordedEvent } from '#events/envelope.ts';
+import { modelEvents } from '#events/model/events.ts';
+import type { ModelEventType, RecordedModelEvent } from '#events/model/events.ts';
+
+/** An event of a known type, in its current shape. */
+export type KnownEvent = RecordedEvent<AnyEvent>;
+
+/** One row that an event changes. `next` is pure: it throws `AssertionFailed` where the history is broken. */
+export type Change<Row> = {
+  key: string;
+  /** The event makes the row, so there is none to be loaded. */
+  isNew: boolean;
+  next: (row: Row | undefined) => Row;
+};
+
+/** What every event type changes; a new type does not compile until each view says what it means there. */
+export type EventHandlers<Row> = {
+  [T in EventType]: (
+    event: RecordedEvent<Extract<AnyEvent, { type: T }>>,
+  ) => readonly Change<Row>[];
+};
+
+export type View<Row = unknown> = {
+  name: string;
+  /** Raised when the tables or what the handlers make of an event change: the view is then built anew. */
+  version: number;
+  handlers: EventHandlers<Row>;
+  /** SQL; `_gN` stands for the generation. Selects `key` and `state` of the rows with the keys `$1`; null: rows are never read back. */
+  load: string | null;
+  /** SQL; inserts or replaces the rows that `$1` holds as a JSON array of what `record` makes. */
+  write: string;
+  record: (key: string, row: Row) => object;
+  /** How many rows are kept in memory between batches, so that most batches load nothing. */
+  rowsKeptMax: number;
+};
+
+/** A view among others, whose rows nobody else looks into. */
+export const defineView = <Row>(view: View<Row>): View => view as unknown as View;
+
+const untouched = (): readonly [] => [];
+
+/** For a view of models, to which the events of a tenant mean nothing. */
+export const tenantEventsUntouched = {
+  'tenant.created': untouched,
+  'api_key.issued': untouched,
+  'api_key.revoked': untouched,
+} as const;
+
+/** The same handler for every event of a model, for rows whose own fold knows every type. */
+export function forEveryModelEvent<Row>(
+  handler: (event: RecordedModelEvent) => readonly Change<Row>[],
+): { [T in ModelEventType]: (event: RecordedModelEvent) => readonly Change<Row>[] } {
+  const types = Object.keys(modelEvents) as ModelEventType[];
+  return Object.fromEntries(types.map((type) => [type, handler])) as {
+    [T in ModelEventType]: typeof handler;
+  };
+}
+
+/** What an event changes in a view. */
+export const changesOf = (view: View, event: KnownEvent): readonly Change<unknown>[] =>
+  view.handlers[event.type](event as never);
+
+/** SQL for one generation: `models_gN` becomes `models_g3`. */
+export const forGeneration = (sql: string, generation: number): string =>
+  sql.replaceAll(/_gN\b/g, `_g${generation}`);
+
+/** The statements that make a view's tables, or those of `stream_versions`. */
+export function tablesOf(name: string, generation: number): string {
+  const file = path.join(import.meta.dirname, `${name}.sql`);
+  return forGeneration(readFileSync(file, 'utf8'), generation);
+}
