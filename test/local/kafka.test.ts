@@ -1,25 +1,31 @@
 // The local Kafka keeps what it was given, has one owner, and starts whatever happened to the one before.
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { createBroker } from '#infra/kafka/broker.ts';
+import type { Broker } from '#infra/kafka/port.ts';
 import { startLocalKafka } from '#infra/local/kafka.ts';
 import { waitUntilKafkaServes } from '#infra/local/kafka-readiness.ts';
 import { freePort, isAlive } from '#infra/local/process.ts';
 import { temporaryDataDir } from '#test/real/data-dir.ts';
 import { startOwner } from './killed-owner.ts';
 
-async function clusterId(dataDir: string): Promise<string> {
-  const properties = await readFile(join(dataDir, 'kafka', 'data', 'meta.properties'), 'utf8');
-  return /^cluster\.id=(.+)$/m.exec(properties)?.[1] ?? 'none';
+const topic = { topic: 'kept', partitions: 1, config: {} };
+
+function brokerAt(brokers: string[]): Broker {
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  return createBroker({ brokers, clientId: 'local', log });
 }
 
 test('a second process is refused; after a killed owner the next start goes on with the same data', async () => {
   const dataDir = await temporaryDataDir();
   const owner = await startOwner('kafka', dataDir);
   onTestFinished(() => owner.kill());
-  const made = await clusterId(dataDir);
+  const broker = brokerAt([owner.address]);
+  await broker.ensureTopics([topic]);
+  const producer = await broker.createProducer();
+  await producer.send(topic.topic, [{ key: 'key', value: 'value', headers: {} }]);
+  await producer.close();
   await expect(startLocalKafka({ dataDir })).rejects.toMatchObject({
     code: 'in_use',
     message: expect.stringContaining('DATA_DIR'),
@@ -30,7 +36,7 @@ test('a second process is refused; after a killed owner the next start goes on w
   const kafka = await startLocalKafka({ dataDir });
   onTestFinished(() => kafka.stop());
   expect(isAlive(owner.serverPid)).toBe(false);
-  expect(await clusterId(dataDir)).toBe(made);
+  expect(await brokerAt(kafka.brokers).topicEnds(topic.topic)).toEqual(new Map([[0, 1]]));
 
   await kafka.stop();
   expect(isAlive(kafka.pid)).toBe(false);

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 export type Owner = {
   serverPid: number;
+  /** PostgreSQL's URL, or Kafka's host and port. */
+  address: string;
   /** Ends the owner as `kill -9` does, which leaves the server behind. */
   kill(): Promise<void>;
 };
@@ -20,8 +22,10 @@ export async function startOwner(kind: 'postgres' | 'kafka', dataDir: string): P
     once(owner.stdout!, 'data'),
     exited.then(([code]) => Promise.reject(new Error(`The owner ended with ${String(code)}`))),
   ])) as [Buffer];
+  const [pid, address] = printed.toString().trim().split(' ');
   return {
-    serverPid: Number(printed.toString().trim()),
+    serverPid: Number(pid),
+    address: address!,
     async kill() {
       owner.kill('SIGKILL');
       await exited;

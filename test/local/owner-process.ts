@@ -1,4 +1,4 @@
-// Owns a local server until it is killed: `node owner-process.ts postgres|kafka DATA_DIR` prints the server's pid and URL.
+// Owns a local server until it is killed: `node owner-process.ts postgres|kafka DATA_DIR` prints the server's pid and address.
 import { startLocalKafka } from '#infra/local/kafka.ts';
 import { startLocalPostgres } from '#infra/local/postgres.ts';
 
@@ -6,5 +6,6 @@ const [kind, dataDir] = process.argv.slice(2);
 if (dataDir === undefined) throw new Error('A data directory is needed');
 const server =
   kind === 'kafka' ? await startLocalKafka({ dataDir }) : await startLocalPostgres({ dataDir });
-process.stdout.write(`${server.pid}\n`);
+const address = 'brokers' in server ? server.brokers.join() : server.url;
+process.stdout.write(`${server.pid} ${address}\n`);
 await server.exited;

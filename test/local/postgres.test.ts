@@ -80,10 +80,8 @@ test('a second process on the same data is refused', async () => {
 
 test('a server left over by a killed owner is ended, and its data is there', async () => {
   const dataDir = await temporaryDataDir();
-  const first = await start(dataDir);
-  await ask(first.url, 'create table kept as select 1 as answer');
-  await first.stop();
   const owner = await startOwner('postgres', dataDir);
+  await ask(owner.address, 'create table kept as select 1 as answer');
   await owner.kill();
   expect(isAlive(owner.serverPid)).toBe(true);
   const postgres = await start(dataDir);
