@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import {
-  access,
   chmod,
   cp,
   lstat,
@@ -158,7 +157,7 @@ async function copyOf(installed: string, temporary: string): Promise<string> {
     await mkdir(draft, { mode: 0o755 });
     await cp(installed, join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
     await makeLinks(join(draft, 'native'));
-    await openFolders(draft);
+    await openToAll(draft);
     await rename(draft, home);
   } catch (cause) {
     if (!hasCode(cause, 'ENOTEMPTY') && !hasCode(cause, 'EEXIST')) throw cause;
@@ -188,22 +187,13 @@ async function hasSameFiles(original: string, copy: string): Promise<boolean> {
     const copied = await stat(join(copy, relative(original, path))).catch(() => null);
     if (copied?.size !== (await stat(path)).size) return false;
   }
-  return access(join(copy, 'pg-symlinks.json')).then(
-    () => makeLinks(copy),
-    () => false,
-  );
+  return makeLinks(copy);
 }
 
-/** Lets everybody enter the folders and read the files, whatever the umask was. */
-async function openFolders(folder: string): Promise<void> {
+/** Lets everybody enter the folders, read the files and run the programs, whatever the umask was. */
+async function openToAll(folder: string): Promise<void> {
   await chmod(folder, 0o755);
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isDirectory()) await chmod(path, 0o755);
-    else if (entry.isFile())
-      await chmod(
-        path,
-        ((await stat(path)).mode & 0o777) | 0o444 | ((await stat(path)).mode & 0o100 ? 0o111 : 0),
-      );
+    if (!entry.isSymbolicLink()) await chmod(join(entry.parentPath, entry.name), 0o755);
   }
 }
