@@ -128,21 +128,19 @@ export function consumeTraining(options: {
 
   /** Takes the messages: those of one model in their order, those of different models side by side. */
   async function takeAll(messages: readonly ReceivedMessage[]): Promise<Outcome[]> {
-    const read_ = await Promise.all(messages.map(read));
-    const last = new Map<unknown, Promise<unknown>>();
-    const outcomes = read_.map((event) => {
-      if ('outcome' in event) return event;
+    const events = await Promise.all(messages.map(read));
+    const lastOfModel = new Map<unknown, Promise<Outcome>>();
+    const outcomes = events.map((event): Promise<Outcome> => {
+      if ('outcome' in event) return Promise.resolve(event);
       const { model_name } = event.data;
-      const before = last.get(model_name) ?? Promise.resolve();
+      const before = lastOfModel.get(model_name) ?? Promise.resolve();
       const taken = before.then(() => take(event));
-      last.set(model_name, taken);
+      lastOfModel.set(model_name, taken);
       return taken;
     });
-    const settled = await Promise.allSettled(outcomes);
-    return settled.map((each) => {
-      if (each.status === 'rejected') throw each.reason;
-      return each.value;
-    });
+    // Nothing is in flight any more when the chunk is tried again.
+    await Promise.allSettled(outcomes);
+    return await Promise.all(outcomes);
   }
 
   async function bury(letters: readonly OutgoingMessage[]): Promise<void> {
