@@ -23,7 +23,7 @@ import type { Resolve } from './resolve.ts';
 const turnsMax = 3;
 
 /** What a pipeline tells: the producer's name of the model, and the facts of the version. */
-export const trainingData = z.strictObject({ model_name: modelName, ...versionFields });
+const trainingData = z.strictObject({ model_name: modelName, ...versionFields });
 
 export type SubmitTraining = (
   event: TrainingCompleted,

@@ -30,8 +30,6 @@ const retryAfterMs = 10_000;
 
 const noLag: Lag = { events: 0, seconds: 0 };
 
-export type RetentionApp = ReturnType<typeof retentionApp>;
-
 /** Builds the service on a migrated database. Events come from the topic where a broker is given, else from the log. */
 export function retentionApp(deps: {
   pool: Pool;

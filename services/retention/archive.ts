@@ -11,7 +11,7 @@ const retryDelayMsMax = 5_000;
 const retryDelayMsFirst = 250;
 const namespace = '6f1d1c1e-6f0b-5d53-9c1f-0b7f3a1f7d42';
 
-export type ArchiveOrder = {
+type ArchiveOrder = {
   model_id: string;
   version: DueVersion;
   /** The stream version that was judged; the order is void at any other. */
@@ -19,7 +19,7 @@ export type ArchiveOrder = {
 };
 
 /** `moved_on`: nothing happened; fold the model again and judge anew. */
-export type ArchiveOutcome =
+type ArchiveOutcome =
   | { outcome: 'archived'; stream_version: number }
   | { outcome: 'moved_on'; code: string };
 
@@ -27,7 +27,7 @@ export type ArchiveOutcome =
 export type ArchiveVersion = (order: ArchiveOrder, signal: AbortSignal) => Promise<ArchiveOutcome>;
 
 /** The order could not be given; `retryable` says whether the same may succeed later by itself. */
-export class ArchiveFailed extends Error {
+class ArchiveFailed extends Error {
   override name = 'ArchiveFailed';
   readonly retryable: boolean;
   constructor(message: string, options: { retryable: boolean; cause?: unknown }) {
@@ -37,7 +37,7 @@ export class ArchiveFailed extends Error {
 }
 
 /** The same decision always has the same key, so that asking twice archives once. */
-export function idempotencyKey({ version, decidedOn }: ArchiveOrder): string {
+function idempotencyKey({ version, decidedOn }: ArchiveOrder): string {
   const { version_id, rule, due_at } = version;
   return uuidv5(`${version_id} ${rule.type} ${due_at} ${decidedOn}`, namespace);
 }
@@ -104,7 +104,7 @@ async function askOnce(
 }
 
 /** Why, for a person who reads the timeline. */
-export function reasonOf({ rule }: DueVersion): string {
+function reasonOf({ rule }: DueVersion): string {
   switch (rule.type) {
     case 'age_days':
       return `unused for ${rule.measured} days, kept for ${rule.limit}`;

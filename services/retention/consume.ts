@@ -12,7 +12,7 @@ const pollIntervalMs = 1_000;
 const retryDelayMsMax = 5_000;
 const retryDelayMsFirst = 250;
 
-export const retentionGroup = 'retention';
+const retentionGroup = 'retention';
 
 /** How far the events read are behind those there are. */
 export type Lag = { events: number; seconds: number };

@@ -32,7 +32,7 @@ export const shortestAgeMs = ({ ageDays }: RetentionPolicy): number =>
   Math.min(...Object.values(ageDays)) * dayMs;
 
 /** What let go of a version, as it stands in `model.archived`. A count measures the rank from the newest, from 1. */
-export type Rule =
+type Rule =
   | { type: 'age_days'; limit: number; measured: number }
   | { type: 'count'; limit: number; measured: number }
   | { type: 'sunset'; limit: string; measured: string };
@@ -47,7 +47,7 @@ export type DueVersion = {
 };
 
 /** A version that stays: `until` is when it becomes due if nothing happens, null if only an event can change that. */
-export type KeptVersion = {
+type KeptVersion = {
   version_id: string;
   number: number;
   because: 'in_use' | 'newest' | 'age' | 'sunset';
