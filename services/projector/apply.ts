@@ -5,7 +5,7 @@ import { AssertionFailed } from '#events/decider.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { UnreadableEvent, upcast } from '#events/upcasters.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
-import { changesOf, forGeneration } from './views/view.ts';
+import { changesOf, forGeneration, rowSeparator } from './views/view.ts';
 import type { Change, KnownEvent, View } from './views/view.ts';
 import type { Transaction, Writer } from './writer.ts';
 
@@ -240,12 +240,12 @@ export function openApplier(options: {
           else if (!made.has(key) && !under?.rows[index]!.has(key) && !kept.has(key))
             wanted.add(key);
       if (wanted.size === 0) continue;
-      const found = await transaction.query<{ key: string; state: unknown }>({
+      const found = await transaction.query<{ key: string; state: string }>({
         name: `load ${statement}`,
         text: load,
         values: [[...wanted]],
       });
-      for (const { key, state } of found.rows) rows.set(key, state);
+      for (const { key, state } of found.rows) rows.set(key, JSON.parse(state));
     }
     return loaded;
   }
@@ -254,12 +254,14 @@ export function openApplier(options: {
     for (const [index, { view, write, statement }] of views.entries()) {
       const changed = batch.rows[index]!;
       if (changed.size === 0) continue;
-      const records: object[] = [];
-      for (const [key, row] of changed) records.push(view.record(key, row));
+      const rows = [...changed.values()];
       await transaction.query({
         name: `write ${statement}`,
         text: write,
-        values: [JSON.stringify(records)],
+        values: [
+          JSON.stringify(rows.map((row) => view.columns(row))),
+          rows.map((row) => JSON.stringify(row)).join(rowSeparator),
+        ],
       });
     }
     if (batch.places.size > 0) await writePlaces(transaction, batch.places);

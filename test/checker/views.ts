@@ -88,20 +88,21 @@ async function check(client: Client): Promise<ViewViolation[]> {
   const found: Expected = {
     models: await rowsOf(
       client,
-      `select model_id::text as key, state as row from ${table('models')}`,
+      `select model_id::text as key, state::json as row from ${table('models')}`,
     ),
     versions: await rowsOf(
       client,
-      `select model_id || '/' || number as key, state as row from ${table('versions')}`,
+      `select model_id || '/' || number as key, state::json as row from ${table('versions')}`,
     ),
     deployments: await rowsOf(
       client,
-      `select deployment_id::text as key, state as row from ${table('deployments')}`,
+      `select deployment_id::text as key, state::json as row from ${table('deployments')}`,
     ),
     timeline: await rowsOf(
       client,
-      `select model_id || '/' || stream_version as key, json_build_object('position', entry -> 'position',
-         'type', entry -> 'type', 'event_id', entry -> 'event_id') as row from ${table('timeline')}`,
+      `select model_id || '/' || stream_version as key, json_build_object('position', e.entry -> 'position',
+         'type', e.entry -> 'type', 'event_id', e.entry -> 'event_id') as row
+       from ${table('timeline')}, lateral (select state::json as entry) e`,
     ),
     stats: await rowsOf(
       client,
@@ -126,22 +127,22 @@ async function checkColumns(
   table: (view: string) => string,
 ): Promise<ViewViolation[]> {
   const { rows } = await client.query<{ view: string; key: string }>(
-    `select 'models' as view, model_id::text as key from ${table('models')}
+    `select 'models' as view, model_id::text as key from (select *, state::json as row from ${table('models')}) t
      where (tenant, serial::text, name, stream_version::text, position::text)
-       is distinct from (state ->> 'tenant', state ->> 'serial', state ->> 'name', state ->> 'stream_version', state ->> 'position')
+       is distinct from (row ->> 'tenant', row ->> 'serial', row ->> 'name', row ->> 'stream_version', row ->> 'position')
        or (framework, team, project, model_type, task, category)
-       is distinct from (state ->> 'framework', state ->> 'team', state ->> 'project', state ->> 'model_type', state ->> 'task',
-         state ->> 'category')
-       or is_active is distinct from (state ->> 'state' = 'active') or tags is distinct from (state -> 'tags')::jsonb
+       is distinct from (row ->> 'framework', row ->> 'team', row ->> 'project', row ->> 'model_type', row ->> 'task',
+         row ->> 'category')
+       or is_active is distinct from (row ->> 'state' = 'active') or tags is distinct from (row -> 'tags')::jsonb
      union all
-     select 'versions', model_id || '/' || number from ${table('versions')}
+     select 'versions', model_id || '/' || number from (select *, state::json as row from ${table('versions')}) t
      where (version_id::text, label, stage, readiness, is_default::text)
-       is distinct from (state -> 'facts' ->> 'version_id', state -> 'facts' ->> 'label', state ->> 'stage',
-         state ->> 'readiness', state ->> 'is_default')
+       is distinct from (row -> 'facts' ->> 'version_id', row -> 'facts' ->> 'label', row ->> 'stage',
+         row ->> 'readiness', row ->> 'is_default')
      union all
-     select 'deployments', deployment_id::text from ${table('deployments')}
+     select 'deployments', deployment_id::text from (select *, state::json as row from ${table('deployments')}) t
      where (tenant, model_id::text, environment, status)
-       is distinct from (state ->> 'tenant', state ->> 'model_id', state ->> 'environment', state ->> 'status')`,
+       is distinct from (row ->> 'tenant', row ->> 'model_id', row ->> 'environment', row ->> 'status')`,
   );
   return rows.map(({ view, key }) => ({
     invariant: 'I8',

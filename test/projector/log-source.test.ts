@@ -106,7 +106,7 @@ test('a row that somebody changed is found by the checker', async () => {
   const admin = new Client({ connectionString: registry.url });
   await admin.connect();
   await admin.query(
-    `update views.versions_g1 set state = jsonb_set(state::jsonb, '{stage}', '"archived"')::json where number = 2`,
+    `update views.versions_g1 set state = jsonb_set(state::jsonb, '{stage}', '"archived"')::text where number = 2`,
   );
   await admin.query(`update views.models_g1 set framework = 'other'`);
   await admin.query(`update views.stats_g1 set count = count + 1 where dimension = 'versions'`);

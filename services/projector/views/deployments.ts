@@ -26,16 +26,16 @@ export const deployments = defineView<Deployment>({
                where tenant = split_part(k.key, '/', 1) and deployment_id = split_part(k.key, '/', 2)::uuid limit 1) d`,
   write: `
     insert into views.deployments_gN as d (deployment_id, tenant, model_id, environment, status, state)
-    select deployment_id, tenant, model_id, environment, status, state
-    from json_to_recordset($1) as r (deployment_id uuid, tenant text, model_id uuid, environment text, status text, state json)
+    select * from rows from (
+      json_to_recordset($1) as (deployment_id uuid, tenant text, model_id uuid, environment text, status text),
+      string_to_table($2, E'\\x1e'))
     on conflict (tenant, deployment_id) do update set status = excluded.status, state = excluded.state`,
-  record: (_, state) => ({
-    deployment_id: state.deployment_id,
-    tenant: state.tenant,
-    model_id: state.model_id,
-    environment: state.environment,
-    status: state.status,
-    state,
+  columns: ({ deployment_id, tenant, model_id, environment, status }) => ({
+    deployment_id,
+    tenant,
+    model_id,
+    environment,
+    status,
   }),
   rowsKeptMax: 5_000,
 });

@@ -15,8 +15,8 @@ create table views.models_gN (
   stages text[] not null,           -- those in which it has a version
   stream_version integer not null,
   position bigint not null,         -- of its last event, so it orders models by when they changed
-  state json not null               -- the folded row, from which every answer is made
-) with (fillfactor = 70);
+  state text storage external not null   -- the folded row as JSON, from which every answer is made
+) with (fillfactor = 70, toast_tuple_target = 4080);
 create index models_of_a_tenant_by_serial_gN on views.models_gN (tenant, serial);
 -- not unique: no rule in a view spans streams, as a freed name may come back on another partition first
 create index models_of_a_tenant_by_name_gN on views.models_gN (tenant, name);

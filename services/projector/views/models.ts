@@ -1,4 +1,5 @@
 // The view of models: each as it is now.
+import { stages } from '#events/model/events.ts';
 import { evolveModel } from '#events/model/state.ts';
 import type { Model } from '#events/model/state.ts';
 import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
@@ -22,35 +23,32 @@ export const models = defineView<Model>({
   write: `
     insert into views.models_gN as m (model_id, tenant, serial, name, framework, team, project, model_type, task, category,
       tags, is_active, stages, stream_version, position, state)
-    select model_id, tenant, serial, name, framework, team, project, model_type, task, category,
-      tags, is_active, stages, stream_version, position, state
-    from json_to_recordset($1) as r (model_id uuid, tenant text, serial integer, name text, framework text, team text,
-      project text, model_type text, task text, category text, tags jsonb, is_active boolean, stages text[],
-      stream_version integer, position bigint, state json)
+    select * from rows from (
+      json_to_recordset($1) as (model_id uuid, tenant text, serial integer, name text, framework text, team text,
+        project text, model_type text, task text, category text, tags jsonb, is_active boolean, stages text[],
+        stream_version integer, position bigint),
+      string_to_table($2, E'\\x1e'))
     on conflict (model_id) do update set
       serial = excluded.serial, name = excluded.name, framework = excluded.framework, team = excluded.team,
       project = excluded.project, model_type = excluded.model_type, task = excluded.task, category = excluded.category,
       tags = excluded.tags, is_active = excluded.is_active, stages = excluded.stages,
       stream_version = excluded.stream_version, position = excluded.position, state = excluded.state`,
-  record: (_, state) => ({
-    model_id: state.model_id,
-    tenant: state.tenant,
-    serial: state.serial,
-    name: state.name,
-    framework: state.framework,
-    team: state.team,
-    project: state.project,
-    model_type: state.model_type,
-    task: state.task,
-    category: state.category,
-    tags: state.tags,
-    is_active: state.state === 'active',
-    stages: Object.entries(state.versions_by_stage).flatMap(([stage, count]) =>
-      count > 0 ? [stage] : [],
-    ),
-    stream_version: state.stream_version,
-    position: state.position,
-    state,
+  columns: (model) => ({
+    model_id: model.model_id,
+    tenant: model.tenant,
+    serial: model.serial,
+    name: model.name,
+    framework: model.framework,
+    team: model.team,
+    project: model.project,
+    model_type: model.model_type,
+    task: model.task,
+    category: model.category,
+    tags: model.tags,
+    is_active: model.state === 'active',
+    stages: stages.filter((stage) => model.versions_by_stage[stage] > 0),
+    stream_version: model.stream_version,
+    position: model.position,
   }),
   rowsKeptMax: 10_000,
 });

@@ -5,5 +5,6 @@ create table views.stats_gN (
   key text collate "C" not null,
   bucket smallint not null,         -- the partition of the streams that are counted here
   count bigint not null,
+  state text not null,              -- the row as JSON
   primary key (tenant, dimension, key, bucket)
 ) with (fillfactor = 50);

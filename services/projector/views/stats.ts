@@ -109,15 +109,16 @@ export const stats = defineView<Counter>({
   version: 1,
   handlers: { ...tenantEventsUntouched, ...forEveryModelEvent(counted) },
   load: `
-    select k.key, to_json(s) as state from unnest($1::text[]) k(key),
-      lateral (select tenant, dimension, key, bucket, count from views.stats_gN
+    select k.key, s.state from unnest($1::text[]) k(key),
+      lateral (select state from views.stats_gN
                where tenant = k.key::json ->> 0 and dimension = k.key::json ->> 1
                  and key = k.key::json ->> 2 and bucket = (k.key::json ->> 3)::smallint limit 1) s`,
   write: `
-    insert into views.stats_gN as s (tenant, dimension, key, bucket, count)
-    select tenant, dimension, key, bucket, count
-    from json_to_recordset($1) as r (tenant text, dimension text, key text, bucket smallint, count bigint)
-    on conflict (tenant, dimension, key, bucket) do update set count = excluded.count`,
-  record: (_, row) => row,
+    insert into views.stats_gN as s (tenant, dimension, key, bucket, count, state)
+    select * from rows from (
+      json_to_recordset($1) as (tenant text, dimension text, key text, bucket smallint, count bigint),
+      string_to_table($2, E'\\x1e'))
+    on conflict (tenant, dimension, key, bucket) do update set count = excluded.count, state = excluded.state`,
+  columns: (counter) => counter,
   rowsKeptMax: 20_000,
 });

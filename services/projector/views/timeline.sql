@@ -2,6 +2,6 @@
 create table views.timeline_gN (
   model_id uuid not null,
   stream_version integer not null,
-  entry json not null,
+  state text storage external not null,  -- the entry as JSON
   primary key (model_id, stream_version)
-);
+) with (toast_tuple_target = 4080);

@@ -14,13 +14,13 @@ export type TimelineEntry = {
   actor: Actor;
   reason: string | null;
   /** The event's data without what is large and belongs to the resource itself. */
-  data: object;
+  data: { model_id: string };
 };
 
-const whole = (_: undefined, event: RecordedModelEvent): object => event.data;
+const whole = (_: undefined, event: RecordedModelEvent): TimelineEntry['data'] => event.data;
 
 /** What of an event's data a timeline shows. */
-const shown: ModelEventHandlers<undefined, object> = {
+const shown: ModelEventHandlers<undefined, TimelineEntry['data']> = {
   'model.registered': (_, { data: { metadata: _metadata, tags: _tags, ...data } }) => data,
   'model.updated': whole,
   'model.versioned': (_, { data }) => ({
@@ -64,9 +64,7 @@ const entryOf = (event: RecordedModelEvent): TimelineEntry => ({
   data: shown[event.type](undefined, event as never),
 });
 
-type Row = { model_id: string; stream_version: number; entry: TimelineEntry };
-
-export const timeline = defineView<Row>({
+export const timeline = defineView<TimelineEntry>({
   name: 'timeline',
   version: 1,
   handlers: {
@@ -75,19 +73,16 @@ export const timeline = defineView<Row>({
       {
         key: `${event.data.model_id}/${event.stream_version}`,
         isNew: true,
-        next: () => ({
-          model_id: event.data.model_id,
-          stream_version: event.stream_version,
-          entry: entryOf(event),
-        }),
+        next: () => entryOf(event),
       },
     ]),
   },
   load: null,
   write: `
-    insert into views.timeline_gN (model_id, stream_version, entry)
-    select model_id, stream_version, entry
-    from json_to_recordset($1) as r (model_id uuid, stream_version integer, entry json)`,
-  record: (_, row) => row,
+    insert into views.timeline_gN (model_id, stream_version, state)
+    select * from rows from (
+      json_to_recordset($1) as (model_id uuid, stream_version integer),
+      string_to_table($2, E'\\x1e'))`,
+  columns: ({ data, stream_version }) => ({ model_id: data.model_id, stream_version }),
   rowsKeptMax: 0,
 });

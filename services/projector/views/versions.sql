@@ -7,8 +7,8 @@ create table views.versions_gN (
   stage text not null,
   readiness text not null,
   is_default boolean not null,
-  state json not null,              -- the folded row, from which every answer is made
+  state text storage external not null,  -- the folded row as JSON, from which every answer is made
   primary key (model_id, number)
-) with (fillfactor = 70);
+) with (fillfactor = 70, toast_tuple_target = 4080);
 create index versions_by_id_gN on views.versions_gN (version_id);
 create index versions_of_a_model_by_label_gN on views.versions_gN (model_id, label) where label is not null;

@@ -22,20 +22,20 @@ export const versions = defineView<Version>({
                where model_id = split_part(k.key, '/', 1)::uuid and number = split_part(k.key, '/', 2)::integer limit 1) v`,
   write: `
     insert into views.versions_gN as v (model_id, number, version_id, label, stage, readiness, is_default, state)
-    select model_id, number, version_id, label, stage, readiness, is_default, state
-    from json_to_recordset($1) as r (model_id uuid, number integer, version_id uuid, label text, stage text, readiness text,
-      is_default boolean, state json)
+    select * from rows from (
+      json_to_recordset($1) as (model_id uuid, number integer, version_id uuid, label text, stage text, readiness text,
+        is_default boolean),
+      string_to_table($2, E'\\x1e'))
     on conflict (model_id, number) do update set
       stage = excluded.stage, readiness = excluded.readiness, is_default = excluded.is_default, state = excluded.state`,
-  record: (_, state) => ({
-    model_id: state.facts.model_id,
-    number: state.facts.number,
-    version_id: state.facts.version_id,
-    label: state.facts.label,
-    stage: state.stage,
-    readiness: state.readiness,
-    is_default: state.is_default,
-    state,
+  columns: ({ facts, stage, readiness, is_default }) => ({
+    model_id: facts.model_id,
+    number: facts.number,
+    version_id: facts.version_id,
+    label: facts.label,
+    stage,
+    readiness,
+    is_default,
   }),
   rowsKeptMax: 10_000,
 });

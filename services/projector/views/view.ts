@@ -29,14 +29,23 @@ export type View<Row = unknown> = {
   /** Raised when the tables or what the handlers make of an event change: the view is then built anew. */
   version: number;
   handlers: EventHandlers<Row>;
-  /** SQL; `_gN` stands for the generation. Selects `key` and `state` of the rows with the keys `$1`; null: rows are never read back. */
+  /**
+   * SQL; `_gN` stands for the generation. Selects `key` and `state` (the row as JSON text) of the rows with the keys `$1`.
+   * null: rows are never read back.
+   */
   load: string | null;
-  /** SQL; inserts or replaces the rows that `$1` holds as a JSON array of what `record` makes. */
+  /**
+   * SQL; inserts or replaces rows. `$1` is a JSON array of what `columns` makes, `$2` the rows as JSON texts between
+   * `rowSeparator`, in the same order: the database need not look into what it only stores.
+   */
   write: string;
-  record: (key: string, row: Row) => object;
+  columns: (row: Row) => object;
   /** How many rows are kept in memory between batches, so that most batches load nothing. */
   rowsKeptMax: number;
 };
+
+/** U+001E, which stands in no JSON text as itself. */
+export const rowSeparator = '\u001e';
 
 /** A view among others, whose rows nobody else looks into. */
 export const defineView = <Row>(view: View<Row>): View => view as unknown as View;
