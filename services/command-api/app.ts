@@ -17,7 +17,9 @@ import { eventRoutes } from './routes/events.ts';
 import type { EventStreams } from './routes/events.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { modelWriteRoutes } from './routes/models.ts';
+import { trainingRoutes } from './routes/training.ts';
 import { openStreams } from './streams.ts';
+import { openTraining } from './training-completed.ts';
 
 export type CommandApi = ReturnType<typeof commandApiApp>;
 
@@ -54,6 +56,7 @@ export function commandApiApp(deps: {
         'a command failed',
       ),
   });
+  const submitTraining = openTraining({ ask, resolve });
   let eventStreams: EventStreams | null = null;
 
   return {
@@ -61,11 +64,13 @@ export function commandApiApp(deps: {
     ask,
     resolve,
     streams,
+    submitTraining,
 
     /** Every route of this service; mount under `/api/v1`. */
     routes(server: HttpServer): void {
       modelWriteRoutes(server, { ask, resolve });
       keyRoutes(server, { ask, streams });
+      trainingRoutes(server, { submitTraining });
       eventStreams = eventRoutes(server, { log, resolve, follower });
     },
 
