@@ -131,7 +131,7 @@ function newVersion(
     events: [
       { type: 'model.versioned', data },
       ...becomesDefault(state, made, version.is_default),
-      ...(stage === 'development' ? [] : promotion(state, made, stage, reason)),
+      ...(stage === 'development' ? [] : promotion(state, made, stage, reason, version.is_default)),
     ],
   };
 }

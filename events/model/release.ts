@@ -175,15 +175,20 @@ function displacing(state: ModelState, incumbent: Version, arriving: Candidate):
   ];
 }
 
-/** The events of a legal promotion. The incumbent leaves first, so that no prefix has two production versions. */
+/**
+ * The events of a legal promotion. The incumbent leaves first, so that no prefix has two production versions.
+ * @param takesDefault the version has become the default in this same append, so the incumbent is not it any more
+ */
 export function promotion(
   state: ModelState,
   version: Candidate,
   toStage: 'staging' | 'production',
   reason: string | null,
+  takesDefault = false,
 ): ModelEvent[] {
   const incumbentNumber = toStage === 'production' ? state.model?.production.at(-1) : undefined;
-  const incumbent = incumbentNumber === undefined ? undefined : state.versions.get(incumbentNumber);
+  const found = incumbentNumber === undefined ? undefined : state.versions.get(incumbentNumber);
+  const incumbent = found && takesDefault ? { ...found, is_default: false } : found;
   const promoted: ModelEventData<'model.promoted'> = {
     ...versionRef(version),
     from_stage: version.stage,
