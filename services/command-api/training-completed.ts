@@ -1,6 +1,5 @@
 // A finished training becomes a version: of the model that has its name, or of a new one that is registered with it.
 import { hash } from 'node:crypto';
-import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { assert } from '#events/decider.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
@@ -12,6 +11,7 @@ import type { ModelState } from '#events/model/state.ts';
 import { modelStream } from '#events/names.ts';
 import { faultsOfBody, faultsOfSchema } from '#infra/http/faults.ts';
 import { Problem } from '#infra/http/problems.ts';
+import { newId } from '#infra/ids.ts';
 import type { TrainingCompleted } from '#infra/kafka/cloudevents.ts';
 import type { Answered, Ask } from './ask.ts';
 import { modelFactsOf, modelName, versionFactsOf, versionFields } from './fields.ts';
@@ -59,7 +59,7 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
     const { model_name: name, ...facts } = parseTrainingData(data);
     const written = sortedText(data);
     const version: NewVersion = {
-      version_id: uuidv7(),
+      version_id: newId(),
       facts: versionFactsOf(facts),
       stage: 'development',
       readiness: 'training',
@@ -84,7 +84,7 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
       at,
       reason: null,
     });
-    const model_id = uuidv7();
+    const model_id = newId();
     const { framework, model_type } = facts;
     const registerModel = (at: string): ModelCommand => ({
       type: 'RegisterModel',

@@ -1,46 +1,27 @@
 // Finished trainings told over HTTP.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { openKeyring } from '#infra/auth/keys.ts';
-import { buildServer } from '#infra/http/server.ts';
-import type { HttpServer } from '#infra/http/server.ts';
-import { openLogger } from '#infra/telemetry/logger.ts';
-import { Registry, requestMetrics } from '#infra/telemetry/metrics.ts';
-import { trainingRoutes } from '#services/command-api/routes/training.ts';
-import { openTraining } from '#services/command-api/training-completed.ts';
 import { adminKey, startRegistry } from '#test/retention/registry.ts';
 import type { Json, TestRegistry } from '#test/retention/registry.ts';
 import { churnTraining, cloudEvent } from './events.ts';
 
 let registry: TestRegistry;
-let server: HttpServer;
-let url: string;
 let models = 0;
 let name: string;
 beforeAll(async () => {
   registry = await startRegistry();
-  server = buildServer({
-    logger: openLogger('silent'),
-    keyring: openKeyring(registry.pool),
-    metrics: requestMetrics(new Registry()),
-  });
-  trainingRoutes(server, { submitTraining: openTraining(registry.commandApi) });
-  url = `${await server.listen({ host: '127.0.0.1', port: 0 })}/training-completed`;
   name = `model-${++models}`;
 });
 afterEach(() => {
   name = `model-${++models}`;
 });
-afterAll(async () => {
-  await server.close();
-  await registry.stop();
-});
+afterAll(() => registry.stop());
 
 async function tell(
   body: unknown,
   headers: Record<string, string> = { 'content-type': 'application/cloudevents+json' },
   key = adminKey,
 ): Promise<{ status: number; answer: Json }> {
-  const response = await fetch(url, {
+  const response = await fetch(`${registry.apiUrl}/api/v1/training-completed`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),

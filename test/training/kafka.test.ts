@@ -10,7 +10,6 @@ import { topicsOf } from '#infra/kafka/topics.ts';
 import type { Topics } from '#infra/kafka/topics.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
 import { Registry } from '#infra/telemetry/metrics.ts';
-import { openTraining } from '#services/command-api/training-completed.ts';
 import { consumeTraining } from '#services/command-api/training-consumer.ts';
 import type { TrainingConsumer } from '#services/command-api/training-consumer.ts';
 import { eventually } from '#test/eventually.ts';
@@ -47,7 +46,7 @@ function startConsumer(codec: EventCodec = jsonCodec()): TrainingConsumer {
     topics,
     groupPrefix: prefix,
     codec,
-    submit: openTraining(registry.commandApi),
+    submit: registry.commandApi.submitTraining,
     isTenant: async () => false,
     logger,
     registry: new Registry(),
