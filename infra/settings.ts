@@ -77,6 +77,14 @@ export const allSettings = {
     optionalText(),
     'Confluent-compatible schema registry; when set, Kafka values are Avro',
   ),
+  KAFKA_TOPIC_PREFIX: setting(
+    z
+      .string()
+      .max(100)
+      .regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, ".", "_" and "-"')
+      .default(''),
+    'Goes before every topic and consumer group, so that several systems share one Kafka',
+  ),
   LOG_LEVEL: setting(z.enum(logLevels).default('info'), `One of ${logLevels.join(', ')}`, 'info'),
   MODELOG_ADMIN_KEY: setting(
     secret(),

@@ -224,11 +224,14 @@ export function openPostgresLog(options: {
       writer ??= connectWriter();
       const client = await writer;
       sent = true;
-      const result = await client.query<{ answer: BatchAnswer }>({
+      const answering = client.query<{ answer: BatchAnswer }>({
         name: 'append_batch',
         text: 'select log.append_batch($1, $2, $3, $4, $5) as answer',
         values: batchArguments(entries),
       });
+      // sent, and perhaps being committed right now
+      await failpoint('log:after-append');
+      const result = await answering;
       await failpoint('log:after-commit');
       return verdictsOf(entries, result.rows[0]!.answer);
     } catch (error) {

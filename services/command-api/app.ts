@@ -1,17 +1,21 @@
 // The command API, wired: it asks, decides, appends, and shows the log.
 import type { Pool } from 'pg';
 import { AssertionFailed } from '#events/decider.ts';
+import { tenantStream } from '#events/names.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
 import type { HttpServer } from '#infra/http/server.ts';
+import type { Kafka } from '#infra/kafka/open.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import { openPostgresLog } from '#infra/postgres/log.ts';
+import { openRelayState } from '#infra/postgres/relay-state.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import { openAsk } from './ask.ts';
 import { bootstrap } from './bootstrap.ts';
 import { askMetrics } from './metrics.ts';
+import { openRelay } from './relay.ts';
 import { openResolve } from './resolve.ts';
 import { eventRoutes } from './routes/events.ts';
 import type { EventStreams } from './routes/events.ts';
@@ -20,10 +24,12 @@ import { modelWriteRoutes } from './routes/models.ts';
 import { trainingRoutes } from './routes/training.ts';
 import { openStreams } from './streams.ts';
 import { openTraining } from './training-completed.ts';
+import { consumeTraining } from './training-consumer.ts';
+import type { TrainingConsumer } from './training-consumer.ts';
 
 export type CommandApi = ReturnType<typeof commandApiApp>;
 
-/** Builds the service on a migrated database. `start` makes the first tenant and keys. */
+/** Builds the service on a migrated database. `start` makes the first tenant and keys, and begins to relay. */
 export function commandApiApp(deps: {
   databaseUrl: string;
   pool: Pool;
@@ -32,8 +38,10 @@ export function commandApiApp(deps: {
   registry: Registry;
   logger: Logger;
   failpoint: Failpoint;
+  /** Null where nothing goes by Kafka. */
+  kafka: Kafka | null;
 }) {
-  const { pool, follower, clock, registry, failpoint } = deps;
+  const { pool, follower, clock, registry, failpoint, kafka } = deps;
   const logger = deps.logger.child({ service: 'command-api' });
   const log = openPostgresLog({
     url: deps.databaseUrl,
@@ -57,7 +65,28 @@ export function commandApiApp(deps: {
       ),
   });
   const submitTraining = openTraining({ ask, resolve });
+  const relay =
+    kafka === null
+      ? null
+      : openRelay({
+          log,
+          state: openRelayState(pool, kafka.topics.modelLifecycle.topic),
+          follower,
+          broker: kafka.broker,
+          topic: kafka.topics.modelLifecycle,
+          codec: kafka.codec,
+          registry,
+          logger,
+          failpoint,
+        });
+  let training: TrainingConsumer | null = null;
   let eventStreams: EventStreams | null = null;
+
+  /** A tenant exists once its stream does. */
+  async function isTenant(tenant: string): Promise<boolean> {
+    const stream = tenantStream(tenant);
+    return (await log.lookUp([stream], [])).versions.get(stream)! > 0;
+  }
 
   return {
     log,
@@ -84,10 +113,16 @@ export function commandApiApp(deps: {
       serviceKey: string | undefined;
     }): Promise<void> {
       await bootstrap({ ask, streams, pool }, secrets);
+      if (kafka === null) return;
+      relay?.start();
+      training = consumeTraining({ ...kafka, submit: submitTraining, isTenant, logger, registry });
     },
 
     async health(): Promise<Record<string, DependencyHealth>> {
-      return {};
+      return {
+        ...(relay && { relay: relay.health() }),
+        ...(training && { training_completed: training.health() }),
+      };
     },
 
     /** Ends event streams, so that the server can close. */
@@ -97,7 +132,9 @@ export function commandApiApp(deps: {
 
     /** Answers everything that was taken in, then closes its connection. */
     async stop(): Promise<void> {
+      await training?.stop();
       await ask.drain();
+      await relay?.stop();
       await log.close();
     },
   };

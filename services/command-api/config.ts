@@ -8,6 +8,7 @@ export const settings = pickSettings(
   'DATABASE_POOL_SIZE',
   'KAFKA_BROKERS',
   'SCHEMA_REGISTRY_URL',
+  'KAFKA_TOPIC_PREFIX',
   'LOG_LEVEL',
   'MODELOG_ADMIN_KEY',
   'MODELOG_SERVICE_KEY',

@@ -1,4 +1,5 @@
 // The command API as a process of its own.
+import { openKafka } from '#infra/kafka/open.ts';
 import { openPlatform, serveHttp } from '#infra/platform.ts';
 import { logMigrations } from '#infra/postgres/migrate.ts';
 import { readSettings, runService } from '#infra/process.ts';
@@ -23,7 +24,16 @@ await runService(async () => {
     logger,
     migrations: [logMigrations],
   });
-  const app = commandApiApp(platform);
+  const kafka = openKafka({
+    brokers: config.KAFKA_BROKERS,
+    clientId: 'modelog-command-api',
+    schemaRegistryUrl: config.SCHEMA_REGISTRY_URL,
+    topicPrefix: config.KAFKA_TOPIC_PREFIX,
+    logger,
+    // said by the broker; whoever watches the process starts it anew
+    onCrash: () => process.exit(1),
+  });
+  const app = commandApiApp({ ...platform, kafka });
   await app.start({ adminKey: config.MODELOG_ADMIN_KEY, serviceKey: config.MODELOG_SERVICE_KEY });
   const http = await serveHttp(platform, {
     name: 'command-api',

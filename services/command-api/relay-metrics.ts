@@ -17,14 +17,17 @@ export function relayMetrics(
   onError: (error: unknown) => void,
 ): RelayMetrics {
   const registers = [registry];
+  const setLag = async () => {
+    try {
+      const { events, seconds } = await askLag();
+      lagEvents.set(events);
+      lagSeconds.set(seconds);
+    } catch (error) {
+      onError(error);
+    }
+  };
   let asked: Promise<void> | null = null;
-  const collectLag = () =>
-    (asked ??= askLag()
-      .then(({ events, seconds }) => {
-        lagEvents.set(events);
-        lagSeconds.set(seconds);
-      }, onError)
-      .finally(() => (asked = null)));
+  const collectLag = () => (asked ??= setLag().finally(() => (asked = null)));
   const lagEvents: Gauge = new Gauge({
     name: 'modelog_relay_lag_events',
     help: 'Events of the log that are not on the topic yet',

@@ -1,8 +1,10 @@
 // What the topic itself says about what was published: whether it was made anew, and what lies beyond the checkpoint.
 import type { EventLog } from '#events/log.ts';
+import { isUuid } from '#events/names.ts';
+import { unlessAborted } from '#infra/kafka/deadline.ts';
 import { BrokerFailure } from '#infra/kafka/port.ts';
 import type { Broker, ReceivedMessage, TopicSpec } from '#infra/kafka/port.ts';
-import type { Lease, SentMark } from '#infra/postgres/relay-state.ts';
+import type { Checkpoint, Lease } from '#infra/postgres/relay-state.ts';
 
 /** Reading beyond the checkpoint takes about a second, and longer where Kafka has just started. */
 const readDeadlineMs = 8_000;
@@ -43,11 +45,8 @@ export async function comparePublished(
     signal: AbortSignal;
   },
 ): Promise<'as_published' | 'made_anew'> {
-  const ends = await broker.topicEnds(topic.topic);
-  const marks = new Map(
-    Object.entries(checkpoint.partitions).map(([partition, mark]) => [Number(partition), mark]),
-  );
-  if (isBehind(ends, marks)) return 'made_anew';
+  const ends = await unlessAborted(broker.topicEnds(topic.topic), signal);
+  if (isBehind(ends, checkpoint)) return 'made_anew';
 
   if (checkpoint.event_id !== logged_event_id)
     throw new HistoryWentBack(
@@ -56,7 +55,7 @@ export async function comparePublished(
         `where the log has ${logged_event_id ?? 'nothing'}`,
     );
 
-  const beyond = await readBeyond(broker, topic, { ends, marks, signal });
+  const beyond = await readBeyond(broker, topic, ends, checkpoint, signal);
   if (beyond.markIsGone) return 'made_anew';
   if (beyond.newest === null) return 'as_published';
   const { id, position } = beyond.newest;
@@ -69,11 +68,10 @@ export async function comparePublished(
 }
 
 /** Whether a partition ends before what was sent to it. */
-export const isBehind = (
-  ends: ReadonlyMap<number, number>,
-  marks: ReadonlyMap<number, SentMark>,
-): boolean =>
-  marks.entries().some(([partition, { offset }]) => (ends.get(partition) ?? 0) <= offset);
+export const isBehind = (ends: ReadonlyMap<number, number>, { partitions }: Checkpoint): boolean =>
+  Object.entries(partitions).some(
+    ([partition, { offset }]) => (ends.get(Number(partition)) ?? 0) <= offset,
+  );
 
 /**
  * Reads the partitions that go on beyond their mark: after a crash between send and checkpoint, or a restored backup.
@@ -82,18 +80,12 @@ export const isBehind = (
 async function readBeyond(
   broker: Broker,
   topic: TopicSpec,
-  {
-    ends,
-    marks,
-    signal,
-  }: {
-    ends: ReadonlyMap<number, number>;
-    marks: ReadonlyMap<number, SentMark>;
-    signal: AbortSignal;
-  },
+  ends: ReadonlyMap<number, number>,
+  { partitions: marks }: Checkpoint,
+  signal: AbortSignal,
 ): Promise<{ newest: Published | null; markIsGone: boolean }> {
   const unread = new Map(
-    ends.entries().filter(([partition, end]) => end > (marks.get(partition)?.offset ?? -1) + 1),
+    ends.entries().filter(([partition, end]) => end > (marks[partition]?.offset ?? -1) + 1),
   );
   const unseen = new Set(unread.keys());
   let newest: Published | null = null;
@@ -117,11 +109,11 @@ async function readBeyond(
     position: async (_, partition) => {
       const end = ends.get(partition) ?? 0;
       if (!unread.has(partition)) return end;
-      return marks.get(partition)?.offset ?? Math.max(0, end - tailMessagesMax);
+      return marks[partition]?.offset ?? Math.max(0, end - tailMessagesMax);
     },
     onBatch: async ({ partition, messages, nextOffset }) => {
       unseen.delete(partition);
-      const mark = marks.get(partition);
+      const mark = marks[partition];
       for (const message of messages) {
         const published = publishedIn(message);
         if (message.offset === mark?.offset && published?.position !== mark.position)
@@ -147,6 +139,6 @@ async function readBeyond(
 function publishedIn({ headers }: ReceivedMessage): Published | null {
   const position = Number(headers['ce_position']?.toString());
   const id = headers['ce_id']?.toString();
-  if (headers['ce_source']?.toString() !== 'modelog' || id === undefined) return null;
-  return Number.isSafeInteger(position) ? { position, id } : null;
+  if (headers['ce_source']?.toString() !== 'modelog') return null;
+  return id !== undefined && isUuid(id) && Number.isSafeInteger(position) ? { position, id } : null;
 }

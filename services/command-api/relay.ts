@@ -7,10 +7,11 @@ import { parseStream } from '#events/names.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
 import type { EventCodec } from '#infra/kafka/codec.ts';
-import { pauseBefore } from '#infra/kafka/deadline.ts';
+import { pauseBefore, unlessAborted } from '#infra/kafka/deadline.ts';
 import { toMessage } from '#infra/kafka/envelope.ts';
+import { partitionOf } from '#infra/kafka/partition.ts';
 import type { Broker, OutgoingMessage, Producer, TopicSpec } from '#infra/kafka/port.ts';
-import type { Checkpoint, RelayState, SentMark } from '#infra/postgres/relay-state.ts';
+import type { Checkpoint, Lease, RelayState, SentMark } from '#infra/postgres/relay-state.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
@@ -36,8 +37,12 @@ const topicCheckIntervalMs = 10_000;
 
 const atTheBeginning: Checkpoint = { position: 0, event_id: null, partitions: {} };
 
-/** Messages for one send, and the last event that they and the events between them, which go nowhere, lead up to. */
-type RelayBatch = { messages: OutgoingMessage[]; last: RecordedEvent };
+/** What one send publishes: the messages, the newest position that each partition gets, and the last event behind them. */
+type RelayBatch = {
+  messages: OutgoingMessage[];
+  positions: Map<number, number>;
+  last: RecordedEvent;
+};
 
 type Role = 'starting' | 'standby' | 'leader' | 'stopped';
 
@@ -72,7 +77,7 @@ export function openRelay(deps: {
   const stopping = new AbortController();
   const { signal } = stopping;
   let role: Role = 'starting';
-  let trouble: string | null = null;
+  let trouble: { message: string; isRefusing: boolean } | null = null;
   let relaying: Promise<void> = Promise.resolve();
 
   async function relay(): Promise<void> {
@@ -80,9 +85,7 @@ export function openRelay(deps: {
       try {
         await leadOnce(() => {
           attempt = 0;
-          if (trouble !== null) logger.info('publishing again');
-          trouble = null;
-          metrics.refuses(false);
+          forgetTrouble();
         });
       } catch (error) {
         if (signal.aborted) break;
@@ -96,18 +99,25 @@ export function openRelay(deps: {
   /** Says a reason once, however often the same try fails for it. */
   function tell(error: Error & { retryable?: boolean }): void {
     const isRefusing = error.retryable === false;
+    const isNews = error.message !== trouble?.message;
+    trouble = { message: error.message, isRefusing };
     metrics.refuses(isRefusing);
-    if (error.message === trouble) return;
-    trouble = error.message;
+    if (!isNews) return;
     if (isRefusing) logger.error({ err: error }, 'refusing to publish');
     else logger.warn({ err: error }, 'cannot publish now; trying again');
+  }
+
+  function forgetTrouble(): void {
+    if (trouble !== null) logger.info({ was: trouble.message }, 'what was wrong is over');
+    trouble = null;
+    metrics.refuses(false);
   }
 
   /** Becomes the leader, and publishes until the leadership is lost or something fails. */
   async function leadOnce(onProgress: () => void): Promise<void> {
     // First, so that nobody holds the lease who cannot reach Kafka while another could.
     await unlessAborted(broker.ensureTopics([topic]), signal);
-    const lease = await waitForLease(onProgress);
+    const lease = await waitForLease();
     const { epoch } = lease;
     let producer: Producer | null = null;
     try {
@@ -125,7 +135,8 @@ export function openRelay(deps: {
         } else {
           if (performance.now() - topicCheckedAt > topicCheckIntervalMs) {
             topicCheckedAt = performance.now();
-            if (await isTopicGone(checkpoint)) return;
+            const ends = await unlessAborted(broker.topicEnds(topic.topic), signal);
+            if (isBehind(ends, checkpoint)) return;
           }
           checkpoint = await save(epoch, checkpoint, checkpoint);
         }
@@ -139,12 +150,13 @@ export function openRelay(deps: {
     }
   }
 
-  async function waitForLease(onStandby: () => void) {
-    for (;;) {
+  async function waitForLease(): Promise<Lease> {
+    for (let waitedMs = 0; ; waitedMs += standbyIntervalMs) {
       const lease = await state.acquire(holder, takeOverLeaseMs);
       if (lease !== null) return lease;
       role = 'standby';
-      onStandby();
+      // What this one refused for, another that leads for so long has not found.
+      if (trouble?.isRefusing === false || waitedMs > takeOverLeaseMs) forgetTrouble();
       await delay(standbyIntervalMs, undefined, { signal });
     }
   }
@@ -181,14 +193,15 @@ export function openRelay(deps: {
       `the log does not go on without a gap after position ${from.position}`,
     );
     await failpoint('relay:after-read');
-    let checkpoint: Checkpoint | null = from;
+    let checkpoint = from;
     for await (const batch of batchesOf(events)) {
       const partitions = await send(producer, batch, checkpoint);
       await failpoint('relay:after-send');
       if (partitions === null) return await beginAgain(epoch, checkpoint);
       const { position, id } = batch.last;
-      checkpoint = await save(epoch, checkpoint, { position, event_id: id, partitions });
-      if (checkpoint === null || signal.aborted) break;
+      const saved = await save(epoch, checkpoint, { position, event_id: id, partitions });
+      if (saved === null || signal.aborted) return saved;
+      checkpoint = saved;
     }
     return checkpoint;
   }
@@ -200,8 +213,7 @@ export function openRelay(deps: {
     for (const event of events) {
       let message: OutgoingMessage | null = null;
       try {
-        if (parseStream(event.stream)?.category === 'model')
-          message = await toMessage(event, codec);
+        if (isPublished(event)) message = await toMessage(event, codec);
       } catch (error) {
         if (batch !== null) yield batch;
         throw error;
@@ -210,14 +222,14 @@ export function openRelay(deps: {
       if (batch !== null && bytes + messageBytes > batchBytesMax) {
         yield batch;
         batch = null;
-      }
-      if (batch === null) {
-        batch = { messages: [], last: event };
         bytes = 0;
       }
-      if (message !== null) batch.messages.push(message);
-      bytes += messageBytes;
+      batch ??= { messages: [], positions: new Map(), last: event };
       batch.last = event;
+      bytes += messageBytes;
+      if (message === null) continue;
+      batch.messages.push(message);
+      batch.positions.set(partitionOf(event.stream, topic.partitions), event.position);
     }
     if (batch !== null) yield batch;
   }
@@ -225,16 +237,17 @@ export function openRelay(deps: {
   /** Where the last message in each partition lies now; null if the topic was made anew beneath this relay. */
   async function send(
     producer: Producer,
-    { messages }: RelayBatch,
+    { messages, positions }: RelayBatch,
     { partitions }: Checkpoint,
   ): Promise<Record<number, SentMark> | null> {
     const ranges = await producer.send(topic.topic, messages);
     metrics.sent(messages.length);
     const marks: Record<number, SentMark> = { ...partitions };
-    for (const { partition, firstOffset, lastOffset, lastIndex } of ranges) {
-      const before = marks[partition];
-      if (before !== undefined && firstOffset <= before.offset) return null;
-      marks[partition] = { position: positionIn(messages[lastIndex]!), offset: lastOffset };
+    for (const { partition, firstOffset, lastOffset } of ranges) {
+      if (firstOffset <= (marks[partition]?.offset ?? -1)) return null;
+      const position = positions.get(partition);
+      assert(position !== undefined, `Kafka put a key to partition ${partition}, where it is not`);
+      marks[partition] = { position, offset: lastOffset };
     }
     return marks;
   }
@@ -252,10 +265,6 @@ export function openRelay(deps: {
     return await save(epoch, from, atTheBeginning);
   }
 
-  async function isTopicGone({ partitions }: Checkpoint): Promise<boolean> {
-    return isBehind(await broker.topicEnds(topic.topic), marksOf(partitions));
-  }
-
   async function release(epoch: number): Promise<void> {
     await state
       .release(holder, epoch)
@@ -271,9 +280,13 @@ export function openRelay(deps: {
       await relaying;
     },
     health: () => {
-      if (trouble !== null) return { status: 'down', detail: trouble, role };
+      if (trouble !== null) return { status: 'down', detail: trouble.message, role };
       if (role === 'starting') return { status: 'down', detail: 'connecting to Kafka', role };
       return { status: 'up', role };
     },
   };
 }
+
+/** What tenants are and who has keys is nobody's business but the registry's. */
+const isPublished = ({ stream }: RecordedEvent): boolean =>
+  parseStream(stream)?.category === 'model';

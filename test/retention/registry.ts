@@ -48,6 +48,7 @@ export async function startRegistry() {
     registry: new Registry(),
     logger,
     failpoint: () => undefined,
+    kafka: null,
   });
   await commandApi.start({ adminKey, serviceKey });
   const server = buildServer({

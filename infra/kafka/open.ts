@@ -1,0 +1,42 @@
+// Kafka as a service uses it: the broker, the topics' names, and how values are written.
+import type { Logger } from '#infra/telemetry/logger.ts';
+import { createBroker } from './broker.ts';
+import { avroCodec, jsonCodec } from './codec.ts';
+import type { EventCodec } from './codec.ts';
+import type { Broker, BrokerFailure } from './port.ts';
+import { topicsOf } from './topics.ts';
+import type { Topics } from './topics.ts';
+
+export type Kafka = {
+  broker: Broker;
+  topics: Topics;
+  /** Values of `model-lifecycle`: JSON, or Avro where there is a schema registry. */
+  codec: EventCodec;
+  /** Goes before the consumer groups' names, as before the topics'. */
+  groupPrefix: string;
+  /** A consumer that cannot go on while the process lives. */
+  onCrash: (error: BrokerFailure) => void;
+};
+
+/** Connects to nothing yet; whoever uses it does. Null where no brokers are given. */
+export function openKafka(options: {
+  brokers: string[] | null | undefined;
+  clientId: string;
+  schemaRegistryUrl: string | null | undefined;
+  topicPrefix: string;
+  logger: Logger;
+  onCrash: (error: BrokerFailure) => void;
+}): Kafka | null {
+  const { brokers, clientId, schemaRegistryUrl, topicPrefix, logger, onCrash } = options;
+  if (!brokers) return null;
+  const topics = topicsOf(topicPrefix);
+  return {
+    broker: createBroker({ brokers, clientId, log: logger }),
+    topics,
+    codec: schemaRegistryUrl
+      ? avroCodec({ url: schemaRegistryUrl, topic: topics.modelLifecycle.topic })
+      : jsonCodec(),
+    groupPrefix: topicPrefix,
+    onCrash,
+  };
+}
