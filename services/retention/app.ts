@@ -5,7 +5,7 @@ import type { Pool } from 'pg';
 import type { EventLog } from '#events/log.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
-import type { Broker, BrokerFailure, TopicSpec } from '#infra/kafka/port.ts';
+import type { Kafka } from '#infra/kafka/open.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import type { Migrations } from '#infra/postgres/migrate.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
@@ -30,17 +30,11 @@ const retryAfterMs = 10_000;
 
 const noLag: Lag = { events: 0, seconds: 0 };
 
-/** Builds the service on a migrated database. Events come from the topic where a broker is given, else from the log. */
+/** Builds the service on a migrated database. Events come from Kafka where it is given, else from the log. */
 export function retentionApp(deps: {
   pool: Pool;
   log: Pick<EventLog, 'readStream'>;
-  kafka: {
-    broker: Broker;
-    topic: TopicSpec;
-    /** Goes before the consumer group's name, so that several systems share one Kafka. */
-    groupPrefix: string;
-    onCrash: (error: BrokerFailure) => void;
-  } | null;
+  kafka: Omit<Kafka, 'codec'> | null;
   archive: ArchiveVersion;
   policy: RetentionPolicy;
   clock: Pick<Clock, 'now'>;
@@ -117,7 +111,7 @@ export function retentionApp(deps: {
               onError: (error) =>
                 logger.warn({ err: error }, 'the log cannot be read; trying again'),
             })
-          : consumeTopic({ ...kafka, dueTimes });
+          : consumeTopic(kafka, dueTimes);
       sweeping = sweepForEver();
     },
 

@@ -10,6 +10,7 @@ export const settings = {
     'DATABASE_URL',
     'DATABASE_POOL_SIZE',
     'KAFKA_BROKERS',
+    'KAFKA_TOPIC_PREFIX',
     'LOG_LEVEL',
     'MODELOG_SERVICE_KEY',
     'COMMAND_API_URL',

@@ -1,8 +1,8 @@
 // Feeds the due times: with what the log holds, or with what the lifecycle topic brings. Reading twice changes nothing.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import type { Broker, BrokerFailure, ReceivedMessage } from '#infra/kafka/port.ts';
-import type { TopicSpec } from '#infra/kafka/port.ts';
+import type { Kafka } from '#infra/kafka/open.ts';
+import type { ReceivedMessage } from '#infra/kafka/port.ts';
 import type { DueTimes, NotedEvent } from './due-times.ts';
 
 /** Only three columns of an event are read, so a page may be long. */
@@ -96,18 +96,15 @@ export function consumeLog(options: {
 }
 
 /** Reads the lifecycle topic as a member of the group `retention`; the stored offsets decide where to go on. */
-export function consumeTopic(options: {
-  broker: Broker;
-  topic: TopicSpec;
-  groupPrefix: string;
-  dueTimes: DueTimes;
-  onCrash: (error: BrokerFailure) => void;
-}): Intake {
-  const { dueTimes, topic } = options;
+export function consumeTopic(
+  { broker, topics, groupPrefix, onCrash }: Omit<Kafka, 'codec'>,
+  dueTimes: DueTimes,
+): Intake {
+  const topic = topics.modelLifecycle;
   const lags = new Map<number, Lag>();
   const sourceOf = (name: string, partition: number) => `${name}/${partition}`;
-  const consumer = options.broker.consume({
-    groupId: `${options.groupPrefix}${retentionGroup}`,
+  const consumer = broker.consume({
+    groupId: `${groupPrefix}${retentionGroup}`,
     topics: [topic],
     position: async (name, partition) => {
       const next = await dueTimes.checkpoint(sourceOf(name, partition));
@@ -123,7 +120,7 @@ export function consumeTopic(options: {
         seconds: events > 0 ? (Date.now() - lastMs) / 1_000 : 0,
       });
     },
-    onCrash: options.onCrash,
+    onCrash,
   });
   return {
     lag: () => {

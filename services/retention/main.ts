@@ -1,6 +1,5 @@
 // Retention as a process of its own.
-import { createBroker } from '#infra/kafka/broker.ts';
-import { topicsOf } from '#infra/kafka/topics.ts';
+import { openKafka } from '#infra/kafka/open.ts';
 import { openPlatform, serveHttp } from '#infra/platform.ts';
 import { openPostgresLog } from '#infra/postgres/log.ts';
 import { logMigrations } from '#infra/postgres/migrate.ts';
@@ -17,11 +16,7 @@ const { values: config } = readSettings(
 );
 
 await runService(async () => {
-  const {
-    DATABASE_URL: databaseUrl,
-    MODELOG_SERVICE_KEY: serviceKey,
-    KAFKA_BROKERS: brokers,
-  } = config;
+  const { DATABASE_URL: databaseUrl, MODELOG_SERVICE_KEY: serviceKey } = config;
   if (databaseUrl === undefined)
     throw new Error('DATABASE_URL is needed; `npm start` brings its own PostgreSQL');
   if (serviceKey === undefined)
@@ -40,24 +35,24 @@ await runService(async () => {
     failpoint: platform.failpoint,
     onError: (error) => logger.warn({ err: error }, 'the database connection broke'),
   });
+  const kafka = openKafka({
+    brokers: config.KAFKA_BROKERS,
+    clientId: 'modelog-retention',
+    // Retention reads headers alone, so it needs no schema.
+    schemaRegistryUrl: undefined,
+    topicPrefix: config.KAFKA_TOPIC_PREFIX,
+    logger,
+    // The broker has said why; whoever watches the process starts it anew.
+    onCrash: () => process.exit(1),
+  });
   const app = retentionApp({
     ...platform,
     log,
-    kafka: brokers === undefined ? null : lifecycleAt(brokers),
+    kafka,
     archive: archiveByHttp({ apiUrl: config.COMMAND_API_URL, serviceKey }),
     policy: defaultPolicy(config.DEFAULT_RETENTION_COUNT),
     sweepSeconds: config.RETENTION_SWEEP_SECONDS,
   });
-
-  function lifecycleAt(addresses: readonly string[]) {
-    return {
-      broker: createBroker({ brokers: addresses, clientId: 'modelog-retention', log: logger }),
-      topic: topicsOf().modelLifecycle,
-      groupPrefix: '',
-      // The broker has said why; whoever watches the process starts it anew.
-      onCrash: () => process.exit(1),
-    };
-  }
 
   app.start();
   const http = await serveHttp(platform, {

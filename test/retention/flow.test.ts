@@ -218,7 +218,8 @@ it('a lower count to keep makes every model be looked at again', async () => {
 it('events that come by Kafka, junk between them, lead to the same', async () => {
   await registry.model('churn', 4);
   const groupPrefix = topicPrefix();
-  const topic = topicsOf(groupPrefix).modelLifecycle;
+  const topics = topicsOf(groupPrefix);
+  const topic = topics.modelLifecycle;
   const broker = createBroker({ brokers: kafkaBrokers(), clientId: 'test', log: silent });
   await broker.ensureTopics([topic]);
   const events = await registry.commandApi.log.readAll(0, 100, { tenant: null, modelsOnly: true });
@@ -228,7 +229,7 @@ it('events that come by Kafka, junk between them, lead to the same', async () =>
   await producer.send(topic.topic, [junk, ...messages, junk, ...messages.slice(-1)]);
   await producer.close();
 
-  const retention = registry.retention({ kafka: { broker, topic, groupPrefix } });
+  const retention = registry.retention({ kafka: { broker, topics, groupPrefix } });
   await eventually(async () => {
     const { rows } = await registry.pool.query('select from retention.due');
     expect(rows).toHaveLength(1);

@@ -2,7 +2,7 @@
 import { openKeyring } from '#infra/auth/keys.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import { buildServer } from '#infra/http/server.ts';
-import type { Broker, TopicSpec } from '#infra/kafka/port.ts';
+import type { Kafka } from '#infra/kafka/open.ts';
 import { openDatabaseClock } from '#infra/postgres/clock.ts';
 import { openPool } from '#infra/postgres/connect.ts';
 import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
@@ -104,7 +104,7 @@ export async function startRegistry() {
         newestKept?: number;
         archive?: (real: ArchiveVersion) => ArchiveVersion;
         failpoint?: Failpoint;
-        kafka?: { broker: Broker; topic: TopicSpec; groupPrefix: string };
+        kafka?: Pick<Kafka, 'broker' | 'topics' | 'groupPrefix'>;
       } = {},
     ) {
       const policy = defaultPolicy(options.newestKept ?? 3);
