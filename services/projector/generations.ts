@@ -239,3 +239,47 @@ export function targetOf(serving: Serving, views: readonly View[]): Target {
     }),
   };
 }
+
+/** Makes the generation serve whose views are all there are, and lets its checkpoints go on where the old ones stand. */
+export async function takeOver(transaction: Transaction, from: number, to: number): Promise<void> {
+  await transaction.query('update views.generations set serves = false where generation = $1', [
+    from,
+  ]);
+  await transaction.query('update views.generations set serves = true where generation = $1', [to]);
+  await transaction.query(
+    `update views.offsets n set epoch = o.epoch + 1, owner = o.owner, position = o.position, next_offset = o.next_offset
+     from views.offsets o where o.generation = $1 and n.generation = $2 and o.partition = n.partition`,
+    [from, to],
+  );
+}
+
+/** Notes that everything up to a position is applied, wherever it came from. */
+export async function noteApplied(
+  transaction: Transaction,
+  generation: number,
+  position: number,
+): Promise<void> {
+  await transaction.query(
+    'update views.offsets set position = greatest(position, $2) where generation = $1 and partition = $3',
+    [generation, position, logPartition],
+  );
+}
+
+/** Drops what no view is read from or written to: old tables after a switch, and those of a rebuild that did not end. */
+export async function dropUnused(transaction: Transaction): Promise<void> {
+  const serving = await findServing(transaction);
+  const used = new Set([`stream_versions_g${serving.generation}`]);
+  for (const [view, { generation }] of serving.views) used.add(`${view}_g${generation}`);
+  const { rows } = await transaction.query<{ table: string }>(
+    `select tablename as table from pg_tables where schemaname = 'views' and tablename ~ '_g[0-9]+$'`,
+  );
+  for (const { table } of rows)
+    if (!used.has(table)) await transaction.query(`drop table views.${table}`);
+  for (const table of ['parked_events', 'parked_streams', 'offsets'])
+    await transaction.query(`delete from views.${table} where generation <> $1`, [
+      serving.generation,
+    ]);
+  await transaction.query(
+    'delete from views.generations where not serves and generation not in (select generation from views.served)',
+  );
+}

@@ -37,5 +37,7 @@ export const deployments = defineView<Deployment>({
     environment,
     status,
   }),
+  rowName: 'deployment_id::text',
+  hasModelId: true,
   rowsKeptMax: 5_000,
 });

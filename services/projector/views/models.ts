@@ -50,5 +50,7 @@ export const models = defineView<Model>({
     stream_version: model.stream_version,
     position: model.position,
   }),
+  rowName: 'model_id::text',
+  hasModelId: true,
   rowsKeptMax: 10_000,
 });

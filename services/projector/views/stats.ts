@@ -120,5 +120,7 @@ export const stats = defineView<Counter>({
       string_to_table($2, E'\\x1e'))
     on conflict (tenant, dimension, key, bucket) do update set count = excluded.count, state = excluded.state`,
   columns: (counter) => counter,
+  rowName: "tenant || '/' || dimension || '/' || key || '/' || bucket",
+  hasModelId: false,
   rowsKeptMax: 20_000,
 });

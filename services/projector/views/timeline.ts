@@ -84,5 +84,7 @@ export const timeline = defineView<TimelineEntry>({
       json_to_recordset($1) as (model_id uuid, stream_version integer),
       string_to_table($2, E'\\x1e'))`,
   columns: ({ data, stream_version }) => ({ model_id: data.model_id, stream_version }),
+  rowName: "model_id || '/' || stream_version",
+  hasModelId: true,
   rowsKeptMax: 0,
 });

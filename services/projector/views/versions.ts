@@ -37,5 +37,7 @@ export const versions = defineView<Version>({
     readiness,
     is_default,
   }),
+  rowName: "model_id || '/' || number",
+  hasModelId: true,
   rowsKeptMax: 10_000,
 });

@@ -40,6 +40,9 @@ export type View<Row = unknown> = {
    */
   write: string;
   columns: (row: Row) => object;
+  /** SQL; names a row of the table for a person. A table without `model_id` is only compared where all streams stand alike. */
+  rowName: string;
+  hasModelId: boolean;
   /** How many rows are kept in memory between batches, so that most batches load nothing. */
   rowsKeptMax: number;
 };

@@ -1,0 +1,245 @@
+// Builds views anew beside those that serve: folds the log into tables of their own, compares, and switches in one transaction.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RecordedEvent } from '#events/envelope.ts';
+import { pageEventsMax } from '#events/log.ts';
+import type { EventLog } from '#events/log.ts';
+import { lifecyclePartitions } from '#infra/kafka/topics.ts';
+import { partitionOf } from '#infra/kafka/partition.ts';
+import { openApplier } from './apply.ts';
+import type { Target } from './apply.ts';
+import { compareViews } from './compare.ts';
+import type { Difference } from './compare.ts';
+import {
+  createGeneration,
+  dropUnused,
+  findServing,
+  noteApplied,
+  serveFrom,
+  takeOver,
+  voidClaims,
+} from './generations.ts';
+import type { View } from './views/view.ts';
+import { openWriter } from './writer.ts';
+import type { Transaction } from './writer.ts';
+
+/** Streams are dealt over so many connections: the database writes one half while the other is being folded. */
+const lanes = 2;
+/** Batches are large, as a row that changes often is then written once. */
+const pagesAtOnce = 5;
+/** The switch holds the serving checkpoints while it applies what is left: so few events that nobody notices. */
+const nearEventsMax = 2_000;
+const waitIntervalMs = 250;
+/** How long serving views that are far behind are waited for. */
+const waitMsMax = 60_000;
+/** Within this, queries that began on the old tables have ended, and every process has heard of the new ones. */
+const graceMs = 3_000;
+/** Comparing reads whole tables. */
+const statementTimeoutMs = 30 * 60_000;
+/** "rebu" as a number: one rebuild at a time. */
+const rebuildLock = 0x72_65_62_75;
+
+export type RebuildProgress =
+  | { step: 'folding'; position: number; head: number; seconds: number }
+  | { step: 'comparing' | 'waiting for the serving views' | 'switching' | 'dropping old tables' };
+
+export type RebuildReport = {
+  generation: number;
+  events: number;
+  seconds: number;
+  /** Some rows of each view that the serving tables had otherwise. */
+  differences: readonly Difference[];
+};
+
+/** Why a rebuild did not come to its switch; the serving views are as they were. */
+export class RebuildRefused extends Error {
+  override name = 'RebuildRefused';
+  readonly retryable = false;
+}
+
+/**
+ * Rebuilds some or all views while they serve. A rebuild that does not end leaves only tables that the next one drops.
+ * @throws RebuildRefused, or what the database throws; then nothing has changed
+ */
+export async function rebuild(options: {
+  url: string;
+  log: Pick<EventLog, 'readAll' | 'readStream' | 'head'>;
+  /** All that there are. */
+  views: readonly View[];
+  rebuilt: readonly View[];
+  /** How far the serving views are. */
+  servingPosition: () => Promise<number>;
+  onProgress: (progress: RebuildProgress) => void;
+}): Promise<RebuildReport> {
+  const { log, views, rebuilt, onProgress } = options;
+  const startedAt = performance.now();
+  const secondsSoFar = (): number => (performance.now() - startedAt) / 1_000;
+  const open = () =>
+    openWriter({
+      url: options.url,
+      name: 'modelog-rebuild',
+      onError: () => undefined,
+      statementTimeoutMs,
+    });
+  const control = open();
+  const writers = Array.from({ length: lanes }, open);
+  const isWhole = views.every((view) => rebuilt.includes(view));
+
+  /** Full pages after a position and the one that is not full, as one; positions have no gaps. */
+  async function readPages(after: number): Promise<RecordedEvent[]> {
+    const starts = Array.from({ length: pagesAtOnce }, (_, page) => after + page * pageEventsMax);
+    const pages = await Promise.all(starts.map((start) => log.readAll(start, pageEventsMax)));
+    const short = pages.findIndex((page) => page.length < pageEventsMax);
+    return (short === -1 ? pages : pages.slice(0, short + 1)).flat();
+  }
+
+  async function readUpTo(head: number, after: number): Promise<RecordedEvent[]> {
+    const events: RecordedEvent[] = [];
+    for (let last = after; last < head; last = events.at(-1)!.position)
+      events.push(...(await log.readAll(last, Math.min(pageEventsMax, head - last))));
+    return events;
+  }
+
+  const applierOf = (target: Target, writer: typeof control) =>
+    openApplier({ target, writer, readStream: log.readStream, failpoint: () => undefined });
+
+  /** Folds until little is left; returns the last position. */
+  async function foldFrom(after: number, target: Target): Promise<number> {
+    const appliers = writers.map((writer) => applierOf(target, writer));
+    let position = after;
+    let page = readPages(position);
+    for (;;) {
+      const events = await page;
+      position = events.at(-1)?.position ?? position;
+      const { position: head } = await log.head();
+      onProgress({ step: 'folding', position, head, seconds: secondsSoFar() });
+      page = events.length < pageEventsMax ? Promise.resolve([]) : readPages(position);
+      page.catch(() => undefined);
+      const lanesOfPage: RecordedEvent[][] = appliers.map(() => []);
+      for (const event of events)
+        lanesOfPage[partitionOf(event.stream, lifecyclePartitions) % lanes]!.push(event);
+      // Nothing else writes these tables, and nobody resumes: they need no checkpoint.
+      const noCheckpoint = (): Promise<void> => Promise.resolve();
+      await Promise.all(
+        appliers.map((applier, lane) => applier.apply(lanesOfPage[lane]!, noCheckpoint)),
+      );
+      if (events.length < pageEventsMax) return position;
+    }
+  }
+
+  /** The serving position once it is near the head; null where it is not, and need not be. */
+  async function nearServing(): Promise<number | null> {
+    const deadline = performance.now() + waitMsMax;
+    for (;;) {
+      const { position: head } = await log.head();
+      const position = await options.servingPosition();
+      if (head - position <= nearEventsMax) return position;
+      if (isWhole) return null;
+      if (performance.now() > deadline)
+        throw new RebuildRefused(
+          `the serving views are ${head - position} events behind; rebuild all of them, or let them catch up first`,
+        );
+      onProgress({ step: 'waiting for the serving views' });
+      await delay(waitIntervalMs);
+    }
+  }
+
+  async function refuseNewlyParked(
+    transaction: Transaction,
+    serving: number,
+    built: number,
+  ): Promise<void> {
+    const { rows } = await transaction.query<{ stream: string; reason: string }>(
+      `select b.stream, b.reason from views.parked_streams b where b.generation = $2
+         and not exists (select from views.parked_streams s where s.generation = $1 and s.stream = b.stream)
+       limit 1`,
+      [serving, built],
+    );
+    if (rows[0] !== undefined)
+      throw new RebuildRefused(
+        `${rows[0].stream} is served now and could not be rebuilt: ${rows[0].reason}`,
+      );
+  }
+
+  /** The other views stay where they are, so a stream that they do not have in full must not be in the rebuilt ones. */
+  async function refuseParked(transaction: Transaction, serving: number): Promise<void> {
+    const { rowCount } = await transaction.query(
+      'select from views.parked_streams where generation = $1 limit 1',
+      [serving],
+    );
+    if (rowCount !== 0)
+      throw new RebuildRefused('streams are parked: redrive them first, or rebuild all views');
+  }
+
+  async function run(): Promise<RebuildReport> {
+    const { rows } = await control.query<{ locked: boolean }>(
+      `select pg_try_advisory_lock(${rebuildLock}) as locked`,
+    );
+    if (!rows[0]!.locked) throw new RebuildRefused('another rebuild is running');
+    await control.transaction(dropUnused);
+    const serving = await findServing(control);
+    // Tables of another version of the code have other columns, and cannot be written or compared by this one.
+    const written = views.filter(
+      (view) => serving.views.get(view.name)?.viewVersion === view.version,
+    );
+    if (!isWhole) await refuseParked(control, serving.generation);
+    const left = views.find((view) => !written.includes(view) && !rebuilt.includes(view));
+    if (left !== undefined)
+      throw new RebuildRefused(`the view ${left.name} is of another version: rebuild it too`);
+    const generation = await control.transaction((transaction) =>
+      createGeneration(transaction, rebuilt),
+    );
+    const target: Target = { generation, views: rebuilt.map((view) => ({ view, generation })) };
+    const old: Target = {
+      generation: serving.generation,
+      views: written.map((view) => ({
+        view,
+        generation: serving.views.get(view.name)!.generation,
+      })),
+    };
+    const compare = (transaction: Transaction, hasModelId: boolean) =>
+      compareViews(
+        transaction,
+        rebuilt.filter((view) => view.hasModelId === hasModelId && written.includes(view)),
+        (view) => ({
+          generation: serving.views.get(view.name)!.generation,
+          streamVersions: serving.generation,
+        }),
+        { generation, streamVersions: generation },
+      );
+
+    const folded = await foldFrom(0, target);
+    onProgress({ step: 'comparing' });
+    const differences = await compare(control, true);
+    const servingPosition = await nearServing();
+    const position = await foldFrom(folded, target);
+    onProgress({ step: 'switching' });
+    const events = await control.transaction(async (transaction) => {
+      // From here to the commit nobody else writes the serving tables.
+      await voidClaims(transaction, serving.generation);
+      const { position: head } = await log.head();
+      await applierOf(target, control).applyWithin(transaction, await readUpTo(head, position));
+      await refuseNewlyParked(transaction, serving.generation, generation);
+      if (servingPosition !== null) {
+        const rest = await readUpTo(head, servingPosition);
+        await applierOf(old, control).applyWithin(transaction, rest);
+        differences.push(...(await compare(transaction, false)));
+      }
+      if (!isWhole) await refuseParked(transaction, serving.generation);
+      await serveFrom(transaction, generation, rebuilt);
+      if (isWhole) await takeOver(transaction, serving.generation, generation);
+      await noteApplied(transaction, isWhole ? generation : serving.generation, head);
+      return head;
+    });
+    onProgress({ step: 'dropping old tables' });
+    await delay(graceMs);
+    // A query that holds a table longer keeps it from being dropped; the next rebuild does it.
+    await control.transaction(dropUnused).catch(() => undefined);
+    return { generation, events, seconds: secondsSoFar(), differences };
+  }
+
+  try {
+    return await run();
+  } finally {
+    await Promise.all([control, ...writers].map((writer) => writer.close()));
+  }
+}
