@@ -142,15 +142,25 @@ function merged<Value>(
   patch: Record<string, Value | null> | null,
 ): Record<string, Value> {
   if (patch === null) return {};
-  const after: Record<string, Value> = { ...before };
+  const after = new Map(Object.entries(before));
   for (const [key, value] of Object.entries(patch))
-    if (value === null) delete after[key];
-    else after[key] = value;
-  return after;
+    if (value === null) after.delete(key);
+    else after.set(key, value);
+  return Object.fromEntries(after);
 }
 
-const same = (left: unknown, right: unknown): boolean =>
-  JSON.stringify(left) === JSON.stringify(right);
+/** Equal as JSON values. The order of keys says nothing: the log does not keep it. */
+function same(left: unknown, right: unknown): boolean {
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null)
+    return left === right;
+  const ofRight = new Map(Object.entries(right));
+  const ofLeft = Object.entries(left);
+  return (
+    Array.isArray(left) === Array.isArray(right) &&
+    ofLeft.length === ofRight.size &&
+    ofLeft.every(([key, value]) => ofRight.has(key) && same(value, ofRight.get(key)))
+  );
+}
 
 function updateModel(model: Model, patch: ModelPatch): Outcome {
   const changed: ModelEventData<'model.updated'>['changed'] = {};

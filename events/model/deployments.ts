@@ -56,17 +56,25 @@ function serving(
   return others;
 }
 
-/** Scales the shares of the running deployments to `total` percent in all; the last takes what rounding leaves. */
+/** What these take together, in percent; a shadow takes nothing. */
+const sharedBy = (deployments: readonly Deployment[]): number =>
+  deployments.reduce((sum, deployment) => sum + deployment.traffic_percent, 0);
+
+/**
+ * Scales the shares of the running deployments to `total` percent in all. The last takes what rounding leaves, and none
+ * takes more than is left.
+ */
 function rescaled(running: readonly Deployment[], total: number): ModelEvent[] {
   const sharing = running.filter((deployment) => deployment.strategy !== 'shadow');
-  const before = sharing.reduce((sum, deployment) => sum + deployment.traffic_percent, 0);
+  const before = sharedBy(sharing);
   if (before === 0) return [];
-  let left = total;
+  let left = rounded(total);
   const events: ModelEvent[] = [];
   sharing.forEach((deployment, index) => {
-    const last = index === sharing.length - 1;
-    const share = last ? rounded(left) : rounded((deployment.traffic_percent / before) * total);
-    left -= share;
+    const isLast = index === sharing.length - 1;
+    const fair = isLast ? left : rounded((deployment.traffic_percent / before) * total);
+    const share = Math.min(fair, left);
+    left = rounded(left - share);
     if (share !== deployment.traffic_percent)
       events.push({
         type: 'deployment.traffic_shifted',
@@ -96,18 +104,15 @@ function arrival(state: ModelState, data: ModelEventData<'model.deployed'>): Mod
         superseded_by_deployment_id: data.deployment_id,
       },
     }));
-  return rescaled(others, 100 - data.traffic_percent);
+  // who has left room for the new one gives nothing, and gets nothing
+  return rescaled(others, Math.min(sharedBy(others), 100 - data.traffic_percent));
 }
 
 /** The share of a deployment that ends goes back pro rata to those that stay. */
 function departure(state: ModelState, leaving: Deployment): ModelEvent[] {
   if (leaving.status !== 'deployed' || leaving.strategy === 'shadow') return [];
-  const staying = serving(state, leaving).filter((other) => other.strategy !== 'shadow');
-  const total = staying.reduce(
-    (sum, other) => sum + other.traffic_percent,
-    leaving.traffic_percent,
-  );
-  return rescaled(staying, total);
+  const staying = serving(state, leaving);
+  return rescaled(staying, sharedBy(staying) + leaving.traffic_percent);
 }
 
 function reaching(state: ModelState, data: ModelEventData<'model.deployed'>): ModelEvent[] {
@@ -139,9 +144,9 @@ function shareOf(command: CommandOf<'Deploy'>): number | { message: string } {
         : { message: 'a shadow takes 0 percent' };
     case 'canary':
     case 'ab':
-      return traffic_percent === null
-        ? { message: `${strategy} needs a traffic_percent between 0 and 100` }
-        : traffic_percent;
+      return traffic_percent !== null && traffic_percent >= 0 && traffic_percent <= 100
+        ? traffic_percent
+        : { message: `${strategy} needs a traffic_percent between 0 and 100` };
   }
 }
 
@@ -150,7 +155,11 @@ export function deploy(state: ModelState, version: Version, command: CommandOf<'
   if (model.state === 'inactive')
     return { refusal: { code: 'model_inactive', state: model.state } };
   const { stage, facts } = version;
-  if (stage === 'deprecated' || stage === 'archived')
+  // what is on its way out may be rolled out again where it is live, and nowhere else
+  const isLiveThere = version.live.some(
+    ({ environment, region }) => environment === command.environment && region === command.region,
+  );
+  if (stage === 'archived' || (stage === 'deprecated' && !isLiveThere))
     return {
       refusal: { code: 'version_retired', number: facts.number, stage, wanted: 'deployment' },
     };

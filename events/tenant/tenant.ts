@@ -1,5 +1,4 @@
 // A tenant and its keys: what is true, what can be asked, and what follows.
-import type { Role } from '../access.ts';
 import { assert } from '../decider.ts';
 import type { Decider, Decision } from '../decider.ts';
 import type { RecordedTenantEvent, TenantEvent, TenantEventData } from './events.ts';
@@ -18,9 +17,7 @@ export type TenantCommand =
   | ({ type: 'IssueApiKey' } & TenantEventData<'api_key.issued'>)
   | { type: 'RevokeApiKey'; key_id: string; reason: string | null };
 
-export type TenantRefusal =
-  | { code: 'key_not_found'; key_id: string }
-  | { code: 'role_above_own'; role: Role };
+export type TenantRefusal = { code: 'key_not_found'; key_id: string };
 
 function decide(state: TenantState, command: TenantCommand): Decision<TenantEvent, TenantRefusal> {
   switch (command.type) {

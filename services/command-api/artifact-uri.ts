@@ -21,6 +21,8 @@ export function artifactUriFault(uri: string): string | null {
   let decoded = uri;
   for (let round = 0; round < decodingsMax; round++) {
     if (decoded.split(/[/\\]/).includes('..')) return 'must not hold ".." segments';
+    // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+    if (/[\u0000-\u001f\u007f]/.test(decoded)) return 'must not hold encoded control characters';
     let next: string;
     try {
       next = decodeURIComponent(decoded);

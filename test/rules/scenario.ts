@@ -45,8 +45,7 @@ export function recorded(event: ModelEvent, stream_version: number): RecordedMod
 
 /** Folds events onto a state, in place, as if they were recorded now. */
 export function folded(state: ModelState, events: readonly ModelEvent[]): ModelState {
-  for (const event of events)
-    modelDecider.evolve(state, recorded(event, state.stream_version + 1));
+  for (const event of events) modelDecider.evolve(state, recorded(event, state.stream_version + 1));
   return state;
 }
 

@@ -1,0 +1,342 @@
+// Deployments: how one goes, who supersedes whom, and how traffic is shared and given back.
+import { assert, constantFrom, integer, property, array, tuple } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { modelDecider } from '#events/model/decide.ts';
+import { deploymentStatuses } from '#events/model/events.ts';
+import type { DeploymentStatus, ModelEvent } from '#events/model/events.ts';
+import type { ModelState } from '#events/model/state.ts';
+import {
+  archived,
+  deployed,
+  deploymentFailed,
+  deploymentId,
+  deploymentRequested,
+  deploymentStarted,
+  deploymentSuperseded,
+  deprecated,
+  modelWith,
+  trafficShifted,
+  undeployed,
+} from './history.ts';
+import { commandOf, folded, given, givenState, numbered } from './scenario.ts';
+import type { Wanted } from './scenario.ts';
+
+type Deploy = Extract<Wanted, { type: 'Deploy' }>;
+const deploy = (deployment: number, number: number, said: Partial<Deploy> = {}): Wanted => ({
+  type: 'Deploy',
+  version: numbered(number),
+  deployment_id: deploymentId(deployment),
+  environment: 'eu-prod',
+  region: null,
+  endpoint_url: null,
+  strategy: 'all_at_once',
+  traffic_percent: null,
+  config: {},
+  external_ref: null,
+  status: 'deployed',
+  ...said,
+});
+const report = (
+  deployment: number,
+  status: 'deploying' | 'deployed' | 'failed',
+  endpoint_url: string | null = null,
+): Wanted => ({
+  type: 'ReportDeployment',
+  deployment_id: deploymentId(deployment),
+  status,
+  endpoint_url,
+});
+const undeploy = (deployment: number): Wanted => ({
+  type: 'Undeploy',
+  deployment_id: deploymentId(deployment),
+});
+
+const ab = { strategy: 'ab' } as const;
+const canary = { strategy: 'canary' } as const;
+const shadow = { strategy: 'shadow', traffic_percent: 0 } as const;
+
+describe('a deployment', () => {
+  test('is asked for first', () =>
+    given(...modelWith(1))
+      .when(
+        deploy(1, 1, {
+          status: 'requested',
+          region: 'eu-1',
+          config: { replicas: 2 },
+          external_ref: 'rollout-7',
+        }),
+      )
+      .follows(
+        deploymentRequested(1, 1, {
+          region: 'eu-1',
+          config: { replicas: 2 },
+          external_ref: 'rollout-7',
+        }),
+      ));
+
+  test('may be told of when it is done', () =>
+    given(...modelWith(1))
+      .when(deploy(1, 1, { endpoint_url: 'https://eu.example/churn' }))
+      .follows(deployed(1, 1, { endpoint_url: 'https://eu.example/churn' })));
+
+  test('is found at the address that the report names, else at the one asked for', () => {
+    const asked = [
+      ...modelWith(1),
+      deploymentRequested(1, 1, { endpoint_url: 'https://asked.example' }),
+    ];
+    given(...asked)
+      .when(report(1, 'deployed', 'https://found.example'))
+      .follows(deployed(1, 1, { endpoint_url: 'https://found.example' }));
+    given(...asked)
+      .when(report(1, 'deployed'))
+      .follows(deployed(1, 1, { endpoint_url: 'https://asked.example' }));
+  });
+
+  test.each([report(9, 'deployed'), undeploy(9)])(
+    'that nobody knows is not found: $type',
+    (wanted) =>
+      given(...modelWith(1))
+        .when(wanted)
+        .isRefused({ code: 'deployment_not_found', deployment_id: deploymentId(9) }),
+  );
+});
+
+describe('from status to status', () => {
+  const legal: Record<DeploymentStatus, readonly DeploymentStatus[]> = {
+    requested: ['deploying', 'deployed', 'failed'],
+    deploying: ['deployed', 'failed'],
+    deployed: ['superseded', 'rolled_back', 'undeployed'],
+    failed: [],
+    superseded: [],
+    rolled_back: [],
+    undeployed: [],
+  };
+  const asked = [...modelWith(1), deploymentRequested(1, 1)];
+  const history: Record<Exclude<DeploymentStatus, 'rolled_back'>, ModelEvent[]> = {
+    requested: asked,
+    deploying: [...asked, deploymentStarted(1, 1)],
+    deployed: [...asked, deployed(1, 1)],
+    failed: [...asked, deploymentFailed(1, 1, 'requested')],
+    superseded: [...asked, deployed(1, 1), deploymentSuperseded(1, 1, 2)],
+    undeployed: [...asked, deployed(1, 1), undeployed(1, 1)],
+  };
+  const steps = deploymentStatuses.flatMap((from) =>
+    (['deploying', 'deployed', 'failed', 'undeployed'] as const).map((to) => ({ from, to })),
+  );
+
+  /** No command of this version rolls a deployment back, so that status is set by hand. */
+  function standing(from: DeploymentStatus) {
+    if (from !== 'rolled_back') return given(...history[from]);
+    return givenState(() => {
+      const { state } = given(...history.undeployed);
+      const row = state.deployments.get(deploymentId(1))!;
+      state.deployments.set(deploymentId(1), { ...row, status: 'rolled_back' });
+      return state;
+    });
+  }
+
+  test.each(steps)('from $from to $to', ({ from, to }) => {
+    const scene = standing(from).when(to === 'undeployed' ? undeploy(1) : report(1, to));
+    if (from === to) return scene.changesNothing();
+    if (!legal[from].includes(to))
+      return scene.isRefused({
+        code: 'illegal_transition',
+        axis: 'deployment',
+        from,
+        to,
+        legal_transitions: legal[from],
+      });
+    switch (to) {
+      case 'deploying':
+        return scene.follows(deploymentStarted(1, 1));
+      case 'deployed':
+        return scene.follows(deployed(1, 1));
+      case 'failed':
+        return scene.follows(deploymentFailed(1, 1, from as 'requested' | 'deploying'));
+      case 'undeployed':
+        return scene.follows(undeployed(1, 1));
+    }
+  });
+});
+
+describe('a version that is on its way out', () => {
+  test.each([
+    ['deprecated', deprecated(1, 'development')],
+    ['archived', archived(1, 'development')],
+  ] as const)('is not deployed anew when it is %s', (stage, retired) =>
+    given(...modelWith(1), retired)
+      .when(deploy(1, 1))
+      .isRefused({ code: 'version_retired', number: 1, stage, wanted: 'deployment' }),
+  );
+
+  test('is deployed again where it is live, as only new places are closed to it', () =>
+    given(...modelWith(1), deployed(1, 1), deprecated(1, 'development'))
+      .when(deploy(2, 1))
+      .follows(
+        deploymentSuperseded(1, 1, 2),
+        deployed(2, 1, { replaces_deployment_id: deploymentId(1) }),
+      ));
+
+  test('is not deployed to another region than the one where it is live', () =>
+    given(...modelWith(1), deployed(1, 1), deprecated(1, 'development'))
+      .when(deploy(2, 1, { region: 'eu-2' }))
+      .isRefused({
+        code: 'version_retired',
+        number: 1,
+        stage: 'deprecated',
+        wanted: 'deployment',
+      }));
+
+  test('is reported on where it was asked for before', () =>
+    given(...modelWith(1), deploymentRequested(1, 1), deprecated(1, 'development'))
+      .when(report(1, 'deployed'))
+      .follows(deployed(1, 1)));
+});
+
+test('an inactive model is not deployed', () =>
+  givenState(() => {
+    const { state } = given(...modelWith(1));
+    state.model = { ...state.model!, state: 'inactive' };
+    return state;
+  })
+    .when(deploy(1, 1))
+    .isRefused({ code: 'model_inactive', state: 'inactive' }));
+
+describe('what is deployed all at once supersedes', () => {
+  test('what else is live in the same environment and region', () =>
+    given(
+      ...modelWith(2),
+      deployed(1, 1, { ...ab, traffic_percent: 60 }),
+      deployed(2, 1, { ...shadow }),
+      deployed(3, 1, { region: 'eu-2' }),
+      deployed(4, 1, { environment: 'us-prod' }),
+    )
+      .when(deploy(5, 2))
+      .follows(
+        deploymentSuperseded(1, 1, 5),
+        deploymentSuperseded(2, 1, 5),
+        deployed(5, 2, { replaces_deployment_id: deploymentId(1) }),
+      ));
+
+  test('when it arrives, not when it is asked for', () => {
+    given(...modelWith(2), deployed(1, 1))
+      .when(deploy(2, 2, { status: 'requested' }))
+      .follows(deploymentRequested(2, 2));
+    given(...modelWith(2), deployed(1, 1), deploymentRequested(2, 2))
+      .when(report(2, 'deployed'))
+      .follows(
+        deploymentSuperseded(1, 1, 2),
+        deployed(2, 2, { replaces_deployment_id: deploymentId(1) }),
+      );
+  });
+
+  test('nothing that is only asked for', () =>
+    given(...modelWith(2), deploymentRequested(1, 1))
+      .when(deploy(2, 2))
+      .follows(deployed(2, 2)));
+
+  test('as does a canary that gets everything', () =>
+    given(...modelWith(2), deployed(1, 1))
+      .when(deploy(2, 2, { ...canary, traffic_percent: 100 }))
+      .follows(
+        deploymentSuperseded(1, 1, 2),
+        deployed(2, 2, {
+          ...canary,
+          traffic_percent: 100,
+          replaces_deployment_id: deploymentId(1),
+        }),
+      ));
+});
+
+describe('a share of the traffic', () => {
+  test('is taken pro rata from those that run', () =>
+    given(
+      ...modelWith(3),
+      deployed(1, 1, { ...ab, traffic_percent: 60 }),
+      deployed(2, 2, { ...ab, traffic_percent: 40 }),
+    )
+      .when(deploy(3, 3, { ...canary, traffic_percent: 10 }))
+      .follows(
+        trafficShifted(1, 1, 60, 54),
+        trafficShifted(2, 2, 40, 36),
+        deployed(3, 3, { ...canary, traffic_percent: 10 }),
+      ));
+
+  test('goes back pro rata when it ends', () =>
+    given(
+      ...modelWith(3),
+      deployed(1, 1, { ...ab, traffic_percent: 54 }),
+      deployed(2, 2, { ...ab, traffic_percent: 36 }),
+      deployed(3, 3, { ...canary, traffic_percent: 10 }),
+    )
+      .when(undeploy(3))
+      .follows(undeployed(3, 3), trafficShifted(1, 1, 54, 60), trafficShifted(2, 2, 36, 40)));
+
+  test('is not taken from those that have left room for it', () =>
+    given(...modelWith(2), deployed(1, 1, { ...canary, traffic_percent: 10 }))
+      .when(deploy(2, 2, { ...ab, traffic_percent: 20 }))
+      .follows(deployed(2, 2, { ...ab, traffic_percent: 20 })));
+
+  test('is none for a shadow, which takes from nobody and gives nothing back', () => {
+    given(...modelWith(2), deployed(1, 1))
+      .when(deploy(2, 2, { strategy: 'shadow' }))
+      .follows(deployed(2, 2, { ...shadow }));
+    given(...modelWith(2), deployed(1, 1), deployed(2, 2, { ...shadow }))
+      .when(undeploy(2))
+      .follows(undeployed(2, 2));
+  });
+
+  test('of a deployment that failed was never taken', () =>
+    given(
+      ...modelWith(2),
+      deployed(1, 1),
+      deploymentRequested(2, 2, { ...canary, traffic_percent: 10 }),
+    )
+      .when(report(2, 'failed'))
+      .follows(deploymentFailed(2, 2, 'requested')));
+
+  test.each([
+    ['all_at_once', 99, 'all_at_once takes 100 percent'],
+    ['shadow', 1, 'a shadow takes 0 percent'],
+    ['canary', null, 'canary needs a traffic_percent between 0 and 100'],
+    ['ab', null, 'ab needs a traffic_percent between 0 and 100'],
+    ['canary', -1, 'canary needs a traffic_percent between 0 and 100'],
+    ['ab', 100.5, 'ab needs a traffic_percent between 0 and 100'],
+    ['ab', Number.NaN, 'ab needs a traffic_percent between 0 and 100'],
+  ] as const)('that does not fit is refused: %s with %s', (strategy, traffic_percent, message) =>
+    given(...modelWith(1))
+      .when(deploy(1, 1, { strategy, traffic_percent }))
+      .isRefused({ code: 'traffic_invalid', strategy, traffic_percent, message }),
+  );
+
+  test('is never negative, and all of one place are never more than the whole', () => {
+    const sharing = tuple(
+      constantFrom('ab' as const, 'canary' as const),
+      integer({ min: 0, max: 10_000 }).map((hundredths) => hundredths / 100),
+    ).map(([strategy, traffic_percent]) => ({ strategy, traffic_percent }));
+    const step = tuple(
+      integer({ min: 0, max: 9 }),
+      constantFrom({ strategy: 'all_at_once' as const, traffic_percent: null }, null),
+      sharing,
+    );
+    const sharesOf = (state: ModelState) =>
+      [...state.deployments.values()]
+        .filter(({ status }) => status === 'deployed')
+        .map((deployment) => deployment.traffic_percent);
+    assert(
+      property(array(step, { minLength: 1, maxLength: 25 }), (steps) => {
+        const { state } = given(...modelWith(1));
+        steps.forEach(([leaving, whole, share], index) => {
+          const commands = [deploy(index, 1, whole ?? share), undeploy(leaving)];
+          for (const wanted of commands)
+            folded(state, modelDecider.decide(state, commandOf(wanted)).events ?? []);
+          const shares = sharesOf(state);
+          expect(Math.min(0, ...shares)).toBe(0);
+          expect(Math.round(shares.reduce((sum, each) => sum + each, 0) * 100)).toBeLessThanOrEqual(
+            10_000,
+          );
+        });
+      }),
+    );
+  });
+});
