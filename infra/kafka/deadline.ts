@@ -33,3 +33,21 @@ export async function pauseBefore(attempt: number, signal: AbortSignal): Promise
     if (!signal.aborted) throw error;
   });
 }
+
+/** What `work` gives, or the signal's reason as soon as it is aborted; the work itself is not stopped. */
+export async function unlessAborted<Result>(
+  work: Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason as Error);
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort);
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    // Nobody waits for it any more.
+    work.catch(() => undefined);
+  }
+}
