@@ -24,10 +24,14 @@ export type Failpoint = (name: FailpointName) => Promise<void> | void;
 export function failpointsFrom(environment: NodeJS.ProcessEnv): Failpoint {
   const setting = environment['MODELOG_FAILPOINT'];
   if (setting === undefined || setting === '') return () => undefined;
-  const match = /^(?<name>[a-z:-]+)=(?<action>kill|throw|wait:(?<ms>\d+))(?:@(?<nth>\d+))?$/.exec(setting);
+  const match = /^(?<name>[a-z:-]+)=(?<action>kill|throw|wait:(?<ms>\d+))(?:@(?<nth>\d+))?$/.exec(
+    setting,
+  );
   const name = match?.groups?.['name'];
   if (match === null || !failpoints.some((known) => known === name))
-    throw new Error(`MODELOG_FAILPOINT is not understood: "${setting}"; places: ${failpoints.join(', ')}`);
+    throw new Error(
+      `MODELOG_FAILPOINT is not understood: "${setting}"; places: ${failpoints.join(', ')}`,
+    );
   const { action, ms, nth } = match.groups as { action: string; ms?: string; nth?: string };
   const proof = environment['MODELOG_FAILPOINT_PROOF'];
   let passages = 0;

@@ -57,9 +57,8 @@ export async function runService(start: () => Promise<Running>): Promise<void> {
   };
   const fail = (error: unknown): never => {
     const { message, cause } = error as Error;
-    process.stderr.write(
-      `Modelog: ${message}\n${cause === undefined ? '' : `because: ${String(cause)}\n`}`,
-    );
+    const because = cause instanceof Error ? `because: ${cause.message}\n` : '';
+    process.stderr.write(`Modelog: ${message}\n${because}`);
     process.exit(1);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, ask);

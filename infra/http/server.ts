@@ -1,4 +1,5 @@
 // The HTTP base of every service: one hook that authenticates, routes that declare their permission, problems, timeouts.
+import type * as http from 'node:http';
 import Fastify, { LogController } from 'fastify';
 import type {
   FastifyBaseLogger,
@@ -41,9 +42,9 @@ declare module 'fastify' {
 }
 
 export type HttpServer = FastifyInstance<
-  import('node:http').Server,
-  import('node:http').IncomingMessage,
-  import('node:http').ServerResponse,
+  http.Server,
+  http.IncomingMessage,
+  http.ServerResponse,
   FastifyBaseLogger,
   ZodTypeProvider
 >;
@@ -105,9 +106,10 @@ export type ServerOptions = {
  * and bodies are validated by zod schemas, every fault at once; nothing of an unexpected error reaches the client.
  */
 export function buildServer(options: ServerOptions): HttpServer {
-  const { logger, keyring, metrics } = options;
+  const { keyring, metrics } = options;
+  const logger: FastifyBaseLogger = options.logger;
   const server: HttpServer = Fastify({
-    loggerInstance: logger as FastifyBaseLogger,
+    loggerInstance: logger,
     // no line for each request: the metrics count them, and what fails is logged
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyBytesMax,

@@ -1,5 +1,6 @@
 // Connections to PostgreSQL: one pool a process, every wait bounded, acting as the role that cannot change history.
-import pg from 'pg';
+import { DatabaseError, Pool } from 'pg';
+import type { ClientConfig } from 'pg';
 
 /** How long to wait for a connection, of the pool or of the network, before a request is told to come back. */
 const connectTimeoutMs = 1_500;
@@ -20,7 +21,7 @@ export type ConnectOptions = {
 };
 
 /** Settings of one connection, for a client or a pool. */
-export function connection(options: ConnectOptions): pg.ClientConfig {
+export function connection(options: ConnectOptions): ClientConfig {
   const statement = options.statementTimeoutMs ?? statementTimeoutMs;
   const settings = [
     `statement_timeout=${statement}`,
@@ -44,8 +45,8 @@ export function connection(options: ConnectOptions): pg.ClientConfig {
 /** A pool; an idle connection that breaks is told to `onError` and replaced. */
 export function openPool(
   options: ConnectOptions & { size: number; onError: (error: Error) => void },
-): pg.Pool {
-  const pool = new pg.Pool({ ...connection(options), max: options.size, idleTimeoutMillis: 30_000 });
+): Pool {
+  const pool = new Pool({ ...connection(options), max: options.size, idleTimeoutMillis: 30_000 });
   pool.on('error', options.onError);
   return pool;
 }
@@ -56,7 +57,8 @@ export function isTransient(error: unknown): boolean {
   if (code === null) return true;
   const family = code.slice(0, 2);
   return (
-    ['08', '53', '57', '58'].includes(family) || ['40001', '40P01', '55P03', '25006', '25P03'].includes(code)
+    ['08', '53', '57', '58'].includes(family) ||
+    ['40001', '40P01', '55P03', '25006', '25P03'].includes(code)
   );
 }
 
@@ -67,5 +69,5 @@ export function isInDoubt(error: unknown): boolean {
 }
 
 function sqlState(error: unknown): string | null {
-  return error instanceof pg.DatabaseError && error.code !== undefined ? error.code : null;
+  return error instanceof DatabaseError && error.code !== undefined ? error.code : null;
 }

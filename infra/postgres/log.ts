@@ -1,5 +1,6 @@
 // The event log in PostgreSQL: one round trip an append, pages by position, and every doubt resolved by the command ids.
-import pg from 'pg';
+import { Client } from 'pg';
+import type { Pool, QueryResultRow } from 'pg';
 import type { SerialKind } from '#events/catalogue.ts';
 import type { EventMetadata, RecordedEvent } from '#events/envelope.ts';
 import { LogUnavailable, pageEventsMax } from '#events/log.ts';
@@ -117,7 +118,9 @@ function batchArguments(entries: readonly AppendEntry[]): string[] {
       for (const key of command.keys) keyRows.push({ entry: entryIndex, ...key });
     }
   });
-  return [entryRows, commandRows, eventRows, claimRows, keyRows].map((rows) => JSON.stringify(rows));
+  return [entryRows, commandRows, eventRows, claimRows, keyRows].map((rows) =>
+    JSON.stringify(rows),
+  );
 }
 
 /** The verdicts, with the events as they are stored: the log's position, time and serials filled in. */
@@ -146,8 +149,15 @@ function verdictsOf(entries: readonly AppendEntry[], answer: BatchAnswer): Verdi
       }
       const events = command.events.map((event): RecordedEvent => {
         const serial = serials.get(++eventIndex);
-        const { actor, occurred_at, reason, command_id, correlation_id, causation_id, traceparent } =
-          command.metadata;
+        const {
+          actor,
+          occurred_at,
+          reason,
+          command_id,
+          correlation_id,
+          causation_id,
+          traceparent,
+        } = command.metadata;
         return {
           position: ++position,
           id: event.id,
@@ -183,16 +193,16 @@ function verdictsOf(entries: readonly AppendEntry[], answer: BatchAnswer): Verdi
  */
 export function openPostgresLog(options: {
   url: string;
-  pool: pg.Pool;
+  pool: Pool;
   failpoint: Failpoint;
   onError: (error: Error) => void;
 }): PostgresLog {
   const { pool, failpoint } = options;
-  let writer: Promise<pg.Client> | null = null;
+  let writer: Promise<Client> | null = null;
   let closed = false;
 
-  async function connectWriter(): Promise<pg.Client> {
-    const client = new pg.Client(
+  async function connectWriter(): Promise<Client> {
+    const client = new Client(
       connection({
         url: options.url,
         name: 'modelog-append',
@@ -248,9 +258,14 @@ export function openPostgresLog(options: {
   /** A value that the database refuses must not fail its neighbours: halve until one entry stands alone. */
   async function bisect(entries: readonly AppendEntry[], error: Error): Promise<Verdict[][]> {
     if (entries.length === 1)
-      return entries.map((entry) => entry.commands.map((): Verdict => ({ verdict: 'failed', error })));
+      return entries.map((entry) =>
+        entry.commands.map((): Verdict => ({ verdict: 'failed', error })),
+      );
     const half = entries.length >> 1;
-    return [...(await appendOnce(entries.slice(0, half))), ...(await appendOnce(entries.slice(half)))];
+    return [
+      ...(await appendOnce(entries.slice(0, half))),
+      ...(await appendOnce(entries.slice(half))),
+    ];
   }
 
   async function append(entries: readonly AppendEntry[]): Promise<Verdict[][]> {
@@ -269,7 +284,11 @@ export function openPostgresLog(options: {
     }
   }
 
-  const rows = async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> => {
+  const rows = async <Row extends QueryResultRow>(
+    name: string,
+    text: string,
+    values: unknown[],
+  ): Promise<Row[]> => {
     try {
       return (await pool.query<Row>({ name, text, values })).rows;
     } catch (error) {
@@ -318,7 +337,9 @@ export function openPostgresLog(options: {
       if (filter?.modelsOnly) conditions.push(`starts_with(stream, 'model:')`);
       if (filter?.types !== undefined) conditions.push(`type = any($${values.push(filter.types)})`);
       const text = `select ${eventColumns} from log.events where ${conditions.join(' and ')} order by position limit $2`;
-      return (await rows<EventRow>(`read_all:${conditions.length}:${conditions.join()}`, text, values)).map(recordedEvent);
+      return (
+        await rows<EventRow>(`read_all:${conditions.length}:${conditions.join()}`, text, values)
+      ).map(recordedEvent);
     },
 
     async readEvent(id) {
@@ -331,7 +352,11 @@ export function openPostgresLog(options: {
     },
 
     async lookUp(streams, commandIds) {
-      const found = await rows<{ stream: string | null; version: number; command: RecordedCommandRow | null }>(
+      const found = await rows<{
+        stream: string | null;
+        version: number;
+        command: RecordedCommandRow | null;
+      }>(
         'look_up',
         `select s.stream, s.version, null::json as command from log.streams s where s.stream = any($1::text[])
          union all

@@ -1,6 +1,6 @@
 // Brings a database to the newest migration: numbered SQL files, under a lock; a changed old file is an error.
 import path from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
 import Postgrator from 'postgrator';
 import { connection } from './connect.ts';
 
@@ -21,8 +21,13 @@ export const logMigrations: Migrations = {
  * @throws when a file that was applied has changed since, or a statement fails.
  */
 export async function migrate(url: string, migrations: Migrations): Promise<void> {
-  const client = new pg.Client(
-    connection({ url, name: 'modelog-migrate', role: null, statementTimeoutMs: migrationTimeoutMs }),
+  const client = new Client(
+    connection({
+      url,
+      name: 'modelog-migrate',
+      role: null,
+      statementTimeoutMs: migrationTimeoutMs,
+    }),
   );
   let lost: Error | null = null;
   client.on('error', (error) => (lost = error));

@@ -226,7 +226,7 @@ export function versionFactsOf(
           feature_schema: signature.feature_schema ?? null,
         }
       : null,
-    metrics: metricsOf(body.metrics as WrittenMetrics | null),
+    metrics: metricsOf(body.metrics),
     evaluated_at: body.evaluated_at ?? null,
     hyperparameters: body.hyperparameters ?? {},
     training_config: body.training_config ?? {},

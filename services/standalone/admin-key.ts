@@ -23,7 +23,9 @@ export async function adminKeyOf(given: string | undefined, dataDir: string): Pr
   if (kept !== null) {
     const key = kept.trim();
     if (key.length < secretCharactersMin)
-      throw new Error(`${file} does not hold a key of at least ${secretCharactersMin} characters; delete it to have a new one made`);
+      throw new Error(
+        `${file} does not hold a key of at least ${secretCharactersMin} characters; delete it to have a new one made`,
+      );
     return { key, file, isNew: false };
   }
   const key = newSecret();

@@ -41,7 +41,10 @@ export async function startLocalParts(options: {
     let schemaRegistryUrl = options.schemaRegistryUrl ?? null;
     if (kafka !== null && kafkaBrokers === null) {
       onProgress('starting a local Kafka (the first time it is fetched from Maven Central) …');
-      kafkaBrokers = keep('Kafka', await startLocalKafka({ dataDir, port: kafka.port, onProgress })).brokers;
+      kafkaBrokers = keep(
+        'Kafka',
+        await startLocalKafka({ dataDir, port: kafka.port, onProgress }),
+      ).brokers;
     }
     if (kafka?.withSchemaRegistry && schemaRegistryUrl === null) {
       onProgress('starting a local schema registry …');

@@ -38,11 +38,13 @@ import { modelKind } from '../kinds.ts';
 import { commandHead, sendAnswer } from '../request.ts';
 import type { Resolve } from '../resolve.ts';
 
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+const pathPartPattern = /^[^/\u0000-\u001f]+$/;
 const pathPart = z
   .string()
   .min(1)
   .max(512)
-  .regex(/^[^/\u0000-\u001f]+$/, 'must not hold "/" or control characters');
+  .regex(pathPartPattern, 'must not hold "/" or control characters');
 const modelPath = z.strictObject({ model: pathPart });
 const versionPath = z.strictObject({ model: pathPart, version: pathPart });
 const deploymentPath = z.strictObject({ id: z.uuid() });
@@ -268,7 +270,7 @@ export function modelWriteRoutes(
       async (request, reply) => {
         const written = request.body as z.infer<Body> & { reason?: string | null };
         const head = commandHead(request, written);
-        const { model, version } = request.params as z.infer<typeof versionPath>;
+        const { model, version } = request.params;
         const ref = versionRefOf(version);
         return await askModel(
           reply,

@@ -1,0 +1,123 @@
+// The whole system in one process: what `npm start` runs, and with --kafka `npm run start:kafka`.
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { openKafka } from '#infra/kafka/open.ts';
+import { openPlatform, serveHttp } from '#infra/platform.ts';
+import { logMigrations } from '#infra/postgres/migrate.ts';
+import { readSettings, runService } from '#infra/process.ts';
+import { openLogger } from '#infra/telemetry/logger.ts';
+import { commandApiApp } from '#services/command-api/app.ts';
+import { projectorApp, viewsMigrations } from '#services/projector/app.ts';
+import { retentionApp, retentionMigrations } from '#services/retention/app.ts';
+import { archiveByHttp } from '#services/retention/archive.ts';
+import { defaultPolicy } from '#services/retention/due.ts';
+import { adminKeyOf } from './admin-key.ts';
+import { settings } from './config.ts';
+import { startLocalParts } from './local-parts.ts';
+import { welcome } from './welcome.ts';
+
+const { values: config, flags } = readSettings(
+  `npm start: the whole system in one process, on an embedded PostgreSQL unless DATABASE_URL is set
+npm run start:kafka [-- --schema-registry]: the same with Kafka, a local one unless KAFKA_BROKERS is set`,
+  settings,
+  ['kafka', 'schema-registry'],
+);
+
+await runService(async () => {
+  const logger = openLogger(config.LOG_LEVEL);
+  const dataDir = path.resolve(config.DATA_DIR);
+  await fs.mkdir(dataDir, { recursive: true });
+  const parts = await startLocalParts({
+    dataDir,
+    databaseUrl: config.DATABASE_URL,
+    kafka: flags.has('kafka')
+      ? {
+          brokers: config.KAFKA_BROKERS,
+          port: config.LOCAL_KAFKA_PORT,
+          withSchemaRegistry: flags.has('schema-registry'),
+        }
+      : null,
+    schemaRegistryUrl: config.SCHEMA_REGISTRY_URL,
+    onProgress: (message) => logger.info(message),
+  });
+  const closing: (() => Promise<void> | void)[] = [parts.stop];
+  let isEnding = false;
+  const stop = async (): Promise<void> => {
+    isEnding = true;
+    for (const close of closing.toReversed()) await close();
+  };
+  void parts.lost.then((name) => {
+    if (isEnding) return;
+    logger.fatal(`${name} ended unexpectedly; start again to go on`);
+    process.exit(1);
+  });
+
+  try {
+    const adminKey = await adminKeyOf(config.MODELOG_ADMIN_KEY, dataDir);
+    const serviceKey = config.MODELOG_SERVICE_KEY ?? `mlk_${randomBytes(32).toString('base64url')}`;
+    const platform = await openPlatform({
+      name: 'modelog',
+      databaseUrl: parts.databaseUrl,
+      poolSize: config.DATABASE_POOL_SIZE,
+      logger,
+      migrations: [logMigrations, viewsMigrations, retentionMigrations],
+    });
+    closing.push(platform.close);
+    const kafka = openKafka({
+      brokers: parts.kafkaBrokers,
+      clientId: 'modelog',
+      schemaRegistryUrl: parts.schemaRegistryUrl,
+      topicPrefix: config.KAFKA_TOPIC_PREFIX,
+      logger,
+      onCrash: () => process.exit(1),
+    });
+
+    const commandApi = commandApiApp({ ...platform, kafka });
+    await commandApi.start({ adminKey: adminKey.key, serviceKey });
+    closing.push(commandApi.stop);
+
+    const projector = projectorApp({ ...platform, log: commandApi.log, kafka });
+    await projector.start();
+    closing.push(projector.stop);
+
+    const http = await serveHttp(platform, {
+      name: 'modelog',
+      title: 'Modelog',
+      host: config.HOST,
+      port: config.PORT,
+      routes(server) {
+        commandApi.routes(server);
+        projector.routes(server);
+      },
+      bareRoutes(server) {
+        commandApi.bareRoutes(server);
+        projector.bareRoutes(server);
+      },
+      dependencies: async () => ({
+        ...(await commandApi.health()),
+        ...(await projector.health()),
+        ...retention.health(),
+      }),
+      endStreams: commandApi.endStreams,
+    });
+
+    const retention = retentionApp({
+      ...platform,
+      log: commandApi.log,
+      kafka,
+      archive: archiveByHttp({ apiUrl: http.address, serviceKey }),
+      policy: defaultPolicy(config.DEFAULT_RETENTION_COUNT),
+      sweepSeconds: config.RETENTION_SWEEP_SECONDS,
+    });
+    retention.start();
+    // retention asks over HTTP, so it ends before the server does
+    closing.push(http.close, retention.stop);
+
+    process.stdout.write(welcome({ address: http.address, dataDir, adminKey, parts }));
+    return { stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+});
