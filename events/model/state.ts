@@ -343,7 +343,12 @@ const versionHandlers: ModelEventHandlers<Version | NoRow, Version> = {
     version.sunset_at = event.data.sunset_at;
     return version;
   },
-  'version.restored': (row, event) => staged(row, event, event.data.to_stage),
+  'version.restored': (row, event) => {
+    const version = staged(row, event, event.data.to_stage);
+    // whoever brings a version back wants it; retention counts its age anew
+    version.last_used_at = event.recorded_at;
+    return version;
+  },
   'version.testing_started': (row, event) => ready(row, event, event.data.to_readiness),
   'version.approved': (row, event) => ready(row, event, event.data.to_readiness),
   'version.rejected': (row, event) => ready(row, event, event.data.to_readiness),

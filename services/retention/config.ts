@@ -11,6 +11,7 @@ export const settings = {
     'DATABASE_POOL_SIZE',
     'KAFKA_BROKERS',
     'KAFKA_TOPIC_PREFIX',
+    'KAFKA_TOPIC_PREFIX',
     'LOG_LEVEL',
     'MODELOG_SERVICE_KEY',
     'COMMAND_API_URL',

@@ -30,19 +30,18 @@ await runService(async () => {
     migrations: [logMigrations, retentionMigrations],
   });
   const log = openPostgresLog({
+    ...platform,
     url: databaseUrl,
-    pool: platform.pool,
-    failpoint: platform.failpoint,
-    onError: (error) => logger.warn({ err: error }, 'the database connection broke'),
+    onError: (error) => logger.warn({ err: error }, 'the log connection broke'),
   });
   const kafka = openKafka({
     brokers: config.KAFKA_BROKERS,
     clientId: 'modelog-retention',
-    // Retention reads headers alone, so it needs no schema.
-    schemaRegistryUrl: undefined,
+    // due times need the envelope alone, whatever the values are
+    schemaRegistryUrl: null,
     topicPrefix: config.KAFKA_TOPIC_PREFIX,
     logger,
-    // The broker has said why; whoever watches the process starts it anew.
+    // said by the broker; whoever watches the process starts it anew
     onCrash: () => process.exit(1),
   });
   const app = retentionApp({
@@ -53,8 +52,6 @@ await runService(async () => {
     policy: defaultPolicy(config.DEFAULT_RETENTION_COUNT),
     sweepSeconds: config.RETENTION_SWEEP_SECONDS,
   });
-
-  app.start();
   const http = await serveHttp(platform, {
     name: 'retention',
     title: 'Modelog retention',
@@ -63,6 +60,7 @@ await runService(async () => {
     routes: () => undefined,
     dependencies: async () => app.health(),
   });
+  app.start();
   logger.info({ address: http.address }, 'retention listens');
   return {
     async stop() {
