@@ -1,0 +1,190 @@
+// What a newcomer meets: `npm start` on an empty folder, again on the same, twice at once, and after a kill.
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '#test/eventually.ts';
+import { temporaryDataDir } from '#test/real/data-dir.ts';
+
+const main = path.join(import.meta.dirname, '..', '..', 'services', 'standalone', 'main.ts');
+const startTimeoutMs = 60_000;
+
+type Started = {
+  child: ChildProcess;
+  output: () => string;
+  url: () => Promise<string>;
+  exit: Promise<number | null>;
+};
+
+let dataDir: string;
+const children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  dataDir = await temporaryDataDir();
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+});
+
+function start(environment: Record<string, string> = {}, args: string[] = []): Started {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      DATA_DIR: dataDir,
+      PORT: '0',
+      LOG_LEVEL: 'warn',
+      ...environment,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => (output += text.toString()));
+  const exit = once(child, 'exit').then(([code]) => code as number | null);
+  return {
+    child,
+    output: () => output,
+    exit,
+    url: async () =>
+      (await eventually(() => /listens\s+(?<url>http:\S+)/.exec(output)?.groups?.['url'], {
+        timeoutMs: startTimeoutMs,
+      }))!,
+  };
+}
+
+const keyIn = (folder: string): string =>
+  fs.readFileSync(path.join(folder, 'admin-key'), 'utf8').trim();
+
+async function register(url: string, name: string): Promise<number> {
+  const response = await fetch(`${url}/api/v1/models`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${keyIn(dataDir)}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name }),
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+async function names(url: string): Promise<string[]> {
+  const response = await fetch(`${url}/api/v1/models`, {
+    headers: { authorization: `Bearer ${keyIn(dataDir)}` },
+  });
+  const { items } = (await response.json()) as { items: { name: string }[] };
+  return items.map(({ name }) => name).sort();
+}
+
+describe('npm start', () => {
+  it('says where it listens, where the data lies, the key the first time, and what to paste', async () => {
+    const first = start();
+    const url = await first.url();
+    const key = keyIn(dataDir);
+    expect(first.output()).toContain(dataDir);
+    expect(first.output()).toContain(key);
+    expect(first.output()).toContain(`curl -X POST ${url}/api/v1/models`);
+    expect(fs.statSync(path.join(dataDir, 'admin-key')).mode & 0o777).toBe(0o600);
+    expect(await register(url, 'fraud')).toBe(201);
+
+    first.child.kill('SIGINT');
+    expect(await first.exit, first.output()).toBe(0);
+
+    const second = start();
+    expect(await names(await second.url())).toEqual(['fraud']);
+    expect(second.output()).not.toContain(key);
+    expect(second.output()).toContain(path.join(dataDir, 'admin-key'));
+  });
+
+  it('refuses a second process on the same data, and the first goes on', async () => {
+    const first = start();
+    const url = await first.url();
+    const second = start();
+    expect(await second.exit).toBe(1);
+    expect(second.output()).toMatch(/in use|already/i);
+    expect(second.output()).toContain(dataDir);
+    expect(await register(url, 'fraud')).toBe(201);
+  });
+
+  it('goes on after kill -9, though PostgreSQL was left over', async () => {
+    const first = start();
+    expect(await register(await first.url(), 'fraud')).toBe(201);
+    first.child.kill('SIGKILL');
+    await first.exit;
+    const second = start();
+    const url = await second.url();
+    expect(await names(url)).toEqual(['fraud']);
+    expect(await register(url, 'churn')).toBe(201);
+  });
+
+  it('revokes the former bootstrap key when another is given', async () => {
+    const first = start();
+    const url = await first.url();
+    const former = keyIn(dataDir);
+    expect(await register(url, 'fraud')).toBe(201);
+    first.child.kill('SIGTERM');
+    await first.exit;
+    const second = start({ MODELOG_ADMIN_KEY: 'another-admin-key-0123456789-0123456789' });
+    const ask = async (key: string): Promise<number> =>
+      (await fetch(`${await second.url()}/api/v1/models`, { headers: { 'x-api-key': key } }))
+        .status;
+    expect(await ask(former)).toBe(401);
+    expect(await ask('another-admin-key-0123456789-0123456789')).toBe(200);
+  });
+});
+
+describe('the settings', () => {
+  const run = (
+    args: string[],
+    environment: Record<string, string>,
+  ): Promise<{ code: number; output: string }> =>
+    new Promise((resolve) => {
+      execFile(
+        process.execPath,
+        [main, ...args],
+        { env: { PATH: process.env['PATH'], ...environment } },
+        (error, stdout, stderr) =>
+          resolve({
+            code: typeof error?.code === 'number' ? error.code : 0,
+            output: stdout + stderr,
+          }),
+      );
+    });
+
+  it('are refused with every fault at once, without showing a value', async () => {
+    const { code, output } = await run([], {
+      PORT: 'x',
+      LOG_LEVEL: 'loud',
+      MODELOG_ADMIN_KEY: 'too-short-secret',
+    });
+    expect(code).toBe(78);
+    for (const name of ['PORT', 'LOG_LEVEL', 'MODELOG_ADMIN_KEY']) expect(output).toContain(name);
+    expect(output).not.toContain('too-short-secret');
+  });
+
+  it('are listed by --help', async () => {
+    const { code, output } = await run(['--help'], {});
+    expect(code).toBe(0);
+    for (const name of [
+      'HOST',
+      'PORT',
+      'DATA_DIR',
+      'DATABASE_URL',
+      'KAFKA_BROKERS',
+      'MODELOG_ADMIN_KEY',
+      'RETENTION_SWEEP_SECONDS',
+    ])
+      expect(output).toContain(name);
+  });
+
+  it('an unknown flag is refused', async () => {
+    const { code, output } = await run(['--kafak'], {});
+    expect(code).toBe(78);
+    expect(output).toContain('--kafak');
+  });
+});
