@@ -62,6 +62,8 @@ export function faultsOfBody(body: unknown): Fault[] {
       if (path.length >= depthMax) fault(path, `must not be nested deeper than ${depthMax}`);
       else
         for (const [key, child] of Object.entries(value)) {
+          // it would set an object's prototype wherever a map is filled key by key
+          if (key === '__proto__') fault([...path, key], 'is not allowed as a key');
           if (!isStorableText(key))
             fault(path, 'has a key that is not well-formed Unicode without NUL');
           walk.push({ value: child, path: [...path, key] });
