@@ -77,7 +77,7 @@ export function openRelay(deps: {
   const stopping = new AbortController();
   const { signal } = stopping;
   let role: Role = 'starting';
-  let trouble: { message: string; isRefusing: boolean } | null = null;
+  let trouble: { message: string; isRefusing: boolean; isTold: boolean } | null = null;
   let relaying: Promise<void> = Promise.resolve();
 
   async function relay(): Promise<void> {
@@ -89,26 +89,30 @@ export function openRelay(deps: {
         });
       } catch (error) {
         if (signal.aborted) break;
-        tell(error as Error & { retryable?: boolean });
+        tell(error as Error & { retryable?: boolean }, attempt);
       }
       await pauseBefore(attempt, signal);
     }
     role = 'stopped';
   }
 
-  /** Says a reason once, however often the same try fails for it. */
-  function tell(error: Error & { retryable?: boolean }): void {
+  /** A log line an outage, and none for what is over at once, such as a topic that was just made; one a refusal. */
+  function tell(error: Error & { retryable?: boolean }, attempt: number): void {
+    const { message } = error;
     const isRefusing = error.retryable === false;
-    const isNews = error.message !== trouble?.message;
-    trouble = { message: error.message, isRefusing };
+    const isTold = trouble?.isTold === true && trouble.isRefusing === isRefusing;
     metrics.refuses(isRefusing);
-    if (!isNews) return;
-    if (isRefusing) logger.error({ err: error }, 'refusing to publish');
-    else logger.warn({ err: error }, 'cannot publish now; trying again');
+    if (isRefusing) {
+      if (!isTold || trouble?.message !== message)
+        logger.error({ err: error }, 'refusing to publish');
+    } else if (!isTold && attempt > 1) {
+      logger.warn({ err: error }, 'cannot publish now; trying again');
+    }
+    trouble = { message, isRefusing, isTold: isTold || isRefusing || attempt > 1 };
   }
 
   function forgetTrouble(): void {
-    if (trouble !== null) logger.info({ was: trouble.message }, 'what was wrong is over');
+    if (trouble?.isTold === true) logger.info({ was: trouble.message }, 'what was wrong is over');
     trouble = null;
     metrics.refuses(false);
   }

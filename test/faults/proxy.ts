@@ -39,13 +39,13 @@ export async function openFaultProxy(
   let strikes = 0;
   const pairs = new Set<Pair>();
 
-  const server = createServer((client) => {
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     if (mode.fault === 'cut') {
       strikes++;
       client.resetAndDestroy();
       return;
     }
-    const pair = { client, server: connect(target) };
+    const pair = { client, server: connect({ ...target, allowHalfOpen: true }) };
     pairs.add(pair);
     const filter = makeAnswerFilter(port);
     carry(pair, client, pair.server, (chunk) => chunk);
@@ -58,29 +58,33 @@ export async function openFaultProxy(
   }
 
   function carry(pair: Pair, from: Socket, to: Socket, filter: AnswerFilter): void {
-    const waiting: Buffer[] = [];
-    const passOne = () => {
-      if (to.destroyed || to.write(waiting.shift()!)) return;
+    /** What was heard and not yet said; null is the end. */
+    const waiting: (Buffer | null)[] = [];
+    const sayNext = () => {
+      const next = waiting.shift();
+      if (!to.writable) return;
+      if (next === null || next === undefined) return void to.end();
+      if (to.write(next)) return;
       from.pause();
       to.once('drain', () => from.resume());
+    };
+    const say = (next: Buffer | null) => {
+      waiting.push(next);
+      // Also behind a delay that is over, nothing overtakes.
+      if (mode.fault === 'delay') setTimeout(sayNext, mode.delayMs);
+      else if (waiting.length > 1) setTimeout(sayNext);
+      else sayNext();
     };
     from.setNoDelay(true);
     from.on('data', (chunk: Buffer) => {
       if (mode.fault !== 'none') strikes++;
       if (mode.fault === 'black-hole') return;
       if (mode.fault === 'drop-answers' && from === pair.server) return end(pair);
-      waiting.push(filter(chunk));
-      // Also behind a delay that is over, nothing overtakes.
-      if (mode.fault === 'delay') setTimeout(passOne, mode.delayMs);
-      else if (waiting.length > 1) setTimeout(passOne);
-      else passOne();
+      say(filter(chunk));
     });
-    from.on('end', () => to.end());
+    from.on('end', () => say(null));
     from.on('error', () => end(pair));
-    from.on('close', () => {
-      pairs.delete(pair);
-      to.end();
-    });
+    from.on('close', () => pairs.delete(pair));
   }
 
   server.listen(0, '127.0.0.1');
