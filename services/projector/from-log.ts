@@ -43,7 +43,9 @@ export function projectFromLog(options: {
   let state: Projection['state'] = 'connecting';
 
   async function follow(onApplied: () => void): Promise<never> {
-    const target = targetOf(await findServing(writer), views);
+    const serving = await findServing(writer);
+    const target = targetOf(serving, views);
+    observer.serving(serving);
     const held = await claim(writer, target.generation, logPartition, owner);
     const { readStream } = log;
     const applier = openApplier({ target, writer, readStream, failpoint });

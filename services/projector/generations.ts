@@ -1,16 +1,9 @@
 // Which tables serve, how far they are, and who may write them: the checkpoints whose compare-and-set guards every batch.
-import path from 'node:path';
 import { lifecyclePartitions } from '#infra/kafka/topics.ts';
-import type { Migrations } from '#infra/postgres/migrate.ts';
 import type { Target } from './apply.ts';
 import { tablesOf } from './views/view.ts';
 import type { View } from './views/view.ts';
 import type { Transaction, Writer } from './writer.ts';
-
-export const viewsMigrations: Migrations = {
-  folder: path.join(import.meta.dirname, 'migrations'),
-  table: 'public.modelog_views_migrations',
-};
 
 /** The checkpoint of the log read directly; Kafka's partitions count from 0. */
 export const logPartition = -1;

@@ -32,6 +32,16 @@ export async function findParkedStreams(views: Transaction): Promise<ParkedStrea
   return rows;
 }
 
+/** How many streams of the serving views are parked. */
+export async function countParkedStreams(views: Transaction): Promise<number> {
+  const { rows } = await views.query<{ streams: number }>({
+    name: 'count_parked',
+    text: `select count(*)::integer as streams
+           from views.parked_streams p join views.generations g on g.generation = p.generation and g.serves`,
+  });
+  return rows[0]!.streams;
+}
+
 /** Of one stream: how many waiting events were applied, and what of them could not be, again. */
 export type Redriven = { stream: string; events: number; stillParked: string | null };
 

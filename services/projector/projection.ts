@@ -1,5 +1,6 @@
 // What a running projection shows of itself, whether it reads the log or Kafka.
 import type { Applied } from './apply.ts';
+import type { Serving } from './generations.ts';
 
 export type Projection = {
   readonly state: 'connecting' | 'running' | 'standing by' | 'failing' | 'stopped';
@@ -9,6 +10,8 @@ export type Projection = {
 
 /** Hears of each committed batch. */
 export type Observer = {
+  /** These tables are written from now on. */
+  serving: (serving: Serving) => void;
   applied: (events: number, durationMs: number, applied: Applied) => void;
   /** Every event up to this position is in the views, or waits parked. Not called by a source that cannot tell. */
   reached: (position: number) => void;

@@ -1,7 +1,7 @@
 // How far the serving views are, as anybody can tell from the database, whether the projector reads the log or Kafka.
 import { lifecyclePartitions } from '#infra/kafka/topics.ts';
 import { findOffsets, findServing, logPartition } from './generations.ts';
-import type { Offset } from './generations.ts';
+import type { Offset, Serving } from './generations.ts';
 import type { Transaction } from './writer.ts';
 
 /** What the relay has published: its checkpoint, and the last that it sent to each partition. */
@@ -15,9 +15,11 @@ export async function findViewPosition(options: {
   views: Transaction;
   log: Transaction;
   topic: string;
+  onServing: (serving: Serving) => void;
 }): Promise<number> {
-  const { generation } = await findServing(options.views);
-  const offsets = await findOffsets(options.views, generation);
+  const serving = await findServing(options.views);
+  options.onServing(serving);
+  const offsets = await findOffsets(options.views, serving.generation);
   const byLog = offsets.find(({ partition }) => partition === logPartition)!.position;
   const relayed = await findRelayed(options.log, options.topic);
   return relayed === null ? byLog : Math.max(byLog, positionByKafka(offsets, relayed));

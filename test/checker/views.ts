@@ -181,6 +181,7 @@ function expectRows(states: Iterable<ModelState>, expected: Expected): void {
     count(tenant, 'models', '');
     count(tenant, 'models_by_framework', model.framework);
     count(tenant, 'models_by_team', model.team);
+    count(tenant, 'models_by_project', model.project);
     for (const [number, version] of versions) {
       expected.versions.set(`${model_id}/${number}`, version);
       count(tenant, 'versions', '');

@@ -44,6 +44,7 @@ function project(failpoint = (): void => undefined) {
     owner: randomUUID(),
     failpoint,
     observer: {
+      serving: () => undefined,
       applied: (events: number, _: number, applied: Applied) => {
         seen.events += events;
         seen.parked += applied.parked.length;

@@ -20,3 +20,7 @@ create table views.models_gN (
 create index models_of_a_tenant_by_serial_gN on views.models_gN (tenant, serial);
 -- not unique: no rule in a view spans streams, as a freed name may come back on another partition first
 create index models_of_a_tenant_by_name_gN on views.models_gN (tenant, name);
+-- for lists filtered by what people filter by most; where it does not change, neither do these
+create index models_of_a_framework_gN on views.models_gN (tenant, framework, serial);
+create index models_of_a_team_gN on views.models_gN (tenant, team, serial);
+create index models_of_a_project_gN on views.models_gN (tenant, project, serial);

@@ -11,6 +11,7 @@ export type Dimension =
   | 'models'
   | 'models_by_framework'
   | 'models_by_team'
+  | 'models_by_project'
   | 'versions'
   | 'versions_by_stage'
   | 'versions_by_readiness'
@@ -51,15 +52,17 @@ function fieldMoved(
 }
 
 const deltas: ModelEventHandlers<undefined, Delta[]> = {
-  'model.registered': (_, { data: { framework, team } }) => {
+  'model.registered': (_, { data: { framework, team, project } }) => {
     const counted: Delta[] = [['models', '', 1]];
     if (framework !== null) counted.push(['models_by_framework', framework, 1]);
     if (team !== null) counted.push(['models_by_team', team, 1]);
+    if (project !== null) counted.push(['models_by_project', project, 1]);
     return counted;
   },
   'model.updated': (_, { data }) => [
     ...fieldMoved('models_by_framework', 'framework', data),
     ...fieldMoved('models_by_team', 'team', data),
+    ...fieldMoved('models_by_project', 'project', data),
   ],
   'model.versioned': (_, { data }) => [
     ['versions', '', 1],

@@ -1,0 +1,193 @@
+// The projector, wired: it folds events into views, and answers reads from them.
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import type { Pool } from 'pg';
+import type { EventLog } from '#events/log.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
+import type { DependencyHealth } from '#infra/http/operations.ts';
+import type { HttpServer } from '#infra/http/server.ts';
+import type { Kafka } from '#infra/kafka/open.ts';
+import { topicsOf } from '#infra/kafka/topics.ts';
+import type { Clock } from '#infra/postgres/clock.ts';
+import { openPool } from '#infra/postgres/connect.ts';
+import type { Migrations } from '#infra/postgres/migrate.ts';
+import type { HeadFollower } from '#infra/postgres/tail.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
+import type { Registry } from '#infra/telemetry/metrics.ts';
+import { shareAnswers } from './coalesce.ts';
+import { openFind } from './find.ts';
+import { openFreshness } from './freshness.ts';
+import { projectFromKafka } from './from-kafka.ts';
+import { projectFromLog } from './from-log.ts';
+import { findServing, prepareViews } from './generations.ts';
+import { projectorMetrics } from './metrics.ts';
+import type { Measured } from './metrics.ts';
+import { countParkedStreams } from './parking.ts';
+import type { Observer, Projection } from './projection.ts';
+import { openReader } from './reader.ts';
+import { rebuild } from './rebuild.ts';
+import { deploymentReadRoutes } from './routes/deployments.ts';
+import { modelReadRoutes } from './routes/models.ts';
+import type { Reading } from './routes/reading.ts';
+import { statsRoutes } from './routes/stats.ts';
+import { versionReadRoutes } from './routes/versions.ts';
+import { readTotals } from './totals.ts';
+import { findViewPosition } from './view-position.ts';
+import { views } from './views.ts';
+import { openWriter } from './writer.ts';
+
+export const viewsMigrations: Migrations = {
+  folder: path.join(import.meta.dirname, 'migrations'),
+  table: 'public.modelog_views_migrations',
+};
+
+/** Reads of one moment go together, so a few connections carry them all. */
+const readConnectionsMax = 6;
+const groupName = 'projector';
+
+export type ProjectorApp = ReturnType<typeof projectorApp>;
+
+/** Builds the service on a migrated database. It projects from Kafka where one is given, else from the log. */
+export function projectorApp(deps: {
+  databaseUrl: string;
+  /** The log's database. */
+  pool: Pool;
+  log: EventLog;
+  follower: HeadFollower;
+  clock: Pick<Clock, 'now'>;
+  kafka: Kafka | null;
+  registry: Registry;
+  logger: Logger;
+  failpoint: Failpoint;
+}) {
+  const { databaseUrl, pool, log, follower, clock, kafka, registry, failpoint } = deps;
+  const logger = deps.logger.child({ service: 'projector' });
+  const onError = (error: unknown): void =>
+    logger.warn({ err: error }, 'a connection to the views broke');
+  const writer = openWriter({ url: databaseUrl, name: 'modelog-projector', onError });
+  const readPool = openPool({
+    url: databaseUrl,
+    name: 'modelog-views',
+    role: 'modelog_service',
+    size: readConnectionsMax,
+    onError,
+  });
+  // Plans are made while the tables are still empty, where a scan looks cheap; every lookup here has an index.
+  readPool.on('connect', (client) => {
+    client.query('set enable_seqscan = off').catch(onError);
+  });
+  const reader = openReader(readPool);
+  const topic = (kafka?.topics ?? topicsOf()).modelLifecycle.topic;
+  const findPosition = (): Promise<number> =>
+    findViewPosition({ views: readPool, log: pool, topic, onServing: reader.note });
+  const findHead = async (): Promise<number> => (await log.head()).position;
+  const freshness = openFreshness({ findHead, findPosition });
+  const metrics = projectorMetrics(registry, views, measure, (error) =>
+    logger.warn({ err: error }, 'the views could not be measured'),
+  );
+  const reading: Reading = {
+    reader,
+    find: openFind(reader),
+    freshness,
+    share: shareAnswers<string>(),
+  };
+  let projection: Projection | null = null;
+
+  async function measure(): Promise<Measured> {
+    const [head, position] = [await findHead(), await findPosition()];
+    const [oldest] = head > position ? await log.readAll(position, 1) : [];
+    const behindMs =
+      oldest === undefined ? 0 : clock.now().getTime() - Date.parse(oldest.recorded_at);
+    return {
+      lag: { events: Math.max(0, head - position), seconds: Math.max(0, behindMs / 1_000) },
+      parkedStreams: await countParkedStreams(readPool),
+      totals: await readTotals(reader, null),
+    };
+  }
+
+  const observer: Observer = {
+    serving: reader.note,
+    applied: (events, durationMs, { parked }) => {
+      metrics.batch(events, durationMs);
+      for (const { event, reason } of parked)
+        logger.error(
+          { stream: event.stream, version: event.stream_version, type: event.type, reason },
+          'a stream is parked: "npm run projector -- redrive" tries it again',
+        );
+      if (kafka !== null) freshness.look();
+    },
+    reached: freshness.reached,
+  };
+
+  /** Tables of another version of the code are built anew before anything is written. */
+  async function renewViews(): Promise<void> {
+    await prepareViews(writer, views);
+    const serving = await findServing(writer);
+    const outdated = views.filter(
+      (view) => serving.views.get(view.name)?.viewVersion !== view.version,
+    );
+    if (outdated.length === 0) return;
+    const names = outdated.map(({ name }) => name);
+    logger.info({ views: names }, 'views are built anew, as what they hold has changed');
+    const { events, seconds } = await rebuild({
+      url: databaseUrl,
+      log,
+      views,
+      rebuilt: outdated,
+      servingPosition: findPosition,
+      onProgress: (progress) => logger.debug(progress, 'rebuilding'),
+    });
+    logger.info({ views: names, events, seconds }, 'views were built anew');
+  }
+
+  return {
+    /** Every route of this service; mount under `/api/v1`. */
+    routes(server: HttpServer): void {
+      modelReadRoutes(server, reading);
+      versionReadRoutes(server, reading);
+      deploymentReadRoutes(server, reading);
+      statsRoutes(server, reading);
+    },
+
+    /** The routes that documents [2] and [3] also address without a prefix. */
+    bareRoutes(server: HttpServer): void {
+      modelReadRoutes(server, reading);
+      versionReadRoutes(server, reading);
+      statsRoutes(server, reading);
+    },
+
+    /** Makes the views where there are none, and begins to project, in the background. */
+    async start(): Promise<void> {
+      await renewViews();
+      const common = { log, writer, views, owner: randomUUID(), failpoint, observer, logger };
+      projection =
+        kafka === null
+          ? projectFromLog({ ...common, head: follower })
+          : projectFromKafka({ ...common, ...kafka, groupId: `${kafka.groupPrefix}${groupName}` });
+    },
+
+    async health(): Promise<Record<string, DependencyHealth>> {
+      const state = projection?.state ?? 'not started';
+      const projector: DependencyHealth = {
+        status: state === 'failing' || state === 'not started' ? 'down' : 'up',
+        state,
+        source: kafka === null ? 'log' : 'kafka',
+        position: freshness.known(),
+      };
+      if (kafka === null) return { projector };
+      const isUp = await kafka.broker.ping().then(
+        () => true,
+        () => false,
+      );
+      return { projector, kafka: { status: isUp ? 'up' : 'down' } };
+    },
+
+    /** Ends after the running batch. */
+    async stop(): Promise<void> {
+      await projection?.stop();
+      freshness.close();
+      await writer.close();
+      await readPool.end();
+    },
+  };
+}

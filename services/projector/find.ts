@@ -1,0 +1,128 @@
+// Finds one model or version as callers name them: many questions of one moment become one query a way of naming.
+import { isDigits, isUuid } from '#events/names.ts';
+import type { Model, Version } from '#events/model/state.ts';
+import { coalesce } from './coalesce.ts';
+import type { Reader } from './reader.ts';
+
+/** Serials and numbers are 32-bit. */
+const integerMax = 2_147_483_647;
+
+/** What a version's or a deployment's answer shows of its model. */
+export type ModelPlace = {
+  model_id: string;
+  name: string;
+  stream_version: number;
+  position: number;
+};
+
+export type FoundVersion = { model: ModelPlace; version: Version | null };
+
+export type Find = {
+  /** By an exact name, an id or a serial; null where the tenant has none such. */
+  model: (tenant: string, model: string) => Promise<Model | null>;
+  /** By number, label, id, `default` or `latest` under its model; null where there is no such model. */
+  version: (tenant: string, model: string, version: string) => Promise<FoundVersion | null>;
+};
+
+/** How a model is matched; a name can be neither digits nor a UUID, so its form tells what it is. */
+const modelMatches = {
+  name: 'm.name = k.model',
+  id: 'm.model_id = k.model::uuid',
+  serial: 'm.serial = k.model::integer',
+} as const;
+type ModelBy = keyof typeof modelMatches;
+
+const versionMatches = {
+  number: 'v.number = k.version::integer',
+  label: 'v.label = k.version',
+  id: 'v.version_id = k.version::uuid',
+  default: `v.number = (m.state::json ->> 'default_number')::integer`,
+  latest: `v.stage <> 'archived'`,
+} as const;
+type VersionBy = keyof typeof versionMatches;
+
+function modelBy(model: string): ModelBy {
+  if (isUuid(model)) return 'id';
+  return isDigits(model) ? 'serial' : 'name';
+}
+
+function versionBy(version: string): VersionBy {
+  if (version === 'default' || version === 'latest') return version;
+  if (isUuid(version)) return 'id';
+  return isDigits(version) ? 'number' : 'label';
+}
+
+/** No row has a number beyond this, and asking for it would be a fault of the statement. */
+const isPossible = (digits: string): boolean => !isDigits(digits) || Number(digits) <= integerMax;
+
+type ModelKey = { tenant: string; model: string };
+type VersionKey = ModelKey & { version: string };
+
+export function openFind(reader: Reader): Find {
+  const findModels = (by: ModelBy) =>
+    coalesce<ModelKey, Model | null>(async (keys) => {
+      const rows = await reader.rows<{ nth: number; state: string }>({
+        name: `model by ${by}`,
+        text: `select k.nth::integer, f.state
+               from unnest($1::text[], $2::text[]) with ordinality k(tenant, model, nth),
+                 lateral (select m.state from views.models_gN m
+                          where m.tenant = k.tenant and ${modelMatches[by]} limit 1) f`,
+        values: [keys.map(({ tenant }) => tenant), keys.map(({ model }) => model)],
+      });
+      const found: (Model | null)[] = keys.map(() => null);
+      for (const { nth, state } of rows) found[nth - 1] = JSON.parse(state) as Model;
+      return found;
+    });
+
+  const findVersions = (by: ModelBy, which: VersionBy) =>
+    coalesce<VersionKey, FoundVersion | null>(async (keys) => {
+      const rows = await reader.rows<
+        { nth: number; state: string | null } & Omit<ModelPlace, 'position'> & { position: string }
+      >({
+        name: `version by ${by} and ${which}`,
+        text: `select k.nth::integer, m.model_id, m.name, m.stream_version, m.position, f.state
+               from unnest($1::text[], $2::text[], $3::text[]) with ordinality k(tenant, model, version, nth),
+                 lateral (select * from views.models_gN m
+                          where m.tenant = k.tenant and ${modelMatches[by]} limit 1) m
+                 left join lateral (select v.state from views.versions_gN v
+                          where v.model_id = m.model_id and ${versionMatches[which]}
+                          order by v.number desc limit 1) f on true`,
+        values: [
+          keys.map(({ tenant }) => tenant),
+          keys.map(({ model }) => model),
+          keys.map(({ version }) => version),
+        ],
+      });
+      const found: (FoundVersion | null)[] = keys.map(() => null);
+      for (const { nth, state, model_id, name, stream_version, position } of rows)
+        found[nth - 1] = {
+          model: { model_id, name, stream_version, position: Number(position) },
+          version: state === null ? null : (JSON.parse(state) as Version),
+        };
+      return found;
+    });
+
+  const modelFinders = {
+    name: findModels('name'),
+    id: findModels('id'),
+    serial: findModels('serial'),
+  };
+  const versionFinders = new Map<string, ReturnType<typeof findVersions>>();
+
+  return {
+    model: async (tenant, model) =>
+      isPossible(model) ? await modelFinders[modelBy(model)]({ tenant, model }) : null,
+
+    version: async (tenant, model, version) => {
+      if (!isPossible(model)) return null;
+      // A number that no version can have still tells whether there is such a model.
+      const asked = isPossible(version) ? version : '0';
+      const by = modelBy(model);
+      const which = versionBy(asked);
+      const name = `${by} ${which}`;
+      const find = versionFinders.get(name) ?? findVersions(by, which);
+      versionFinders.set(name, find);
+      return await find({ tenant, model, version: asked });
+    },
+  };
+}

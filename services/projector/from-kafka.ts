@@ -1,0 +1,223 @@
+// Projects from Kafka: the group shares the partitions, the checkpoint in the database decides where each goes on.
+import type { EventLog } from '#events/log.ts';
+import type { RecordedEvent } from '#events/envelope.ts';
+import { parseStream } from '#events/names.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
+import type { EventCodec } from '#infra/kafka/codec.ts';
+import { deadLetterOf } from '#infra/kafka/dead-letter.ts';
+import { fromMessage } from '#infra/kafka/envelope.ts';
+import { partitionOf } from '#infra/kafka/partition.ts';
+import { BrokerFailure } from '#infra/kafka/port.ts';
+import type {
+  Batch,
+  BatchContext,
+  Broker,
+  OutgoingMessage,
+  ReceivedMessage,
+} from '#infra/kafka/port.ts';
+import type { Topics } from '#infra/kafka/topics.ts';
+import { UndecodableMessage } from '#infra/kafka/undecodable.ts';
+import { isTransient } from '#infra/postgres/connect.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
+import { openApplier } from './apply.ts';
+import type { Applied, Applier } from './apply.ts';
+import { openDeadLetters } from './dead-letters.ts';
+import { advance, claim, ClaimLost, findServing, targetOf } from './generations.ts';
+import type { Claim } from './generations.ts';
+import type { Observer, Projection } from './projection.ts';
+import { isTableGone } from './reader.ts';
+import type { View } from './views/view.ts';
+import type { Writer } from './writer.ts';
+
+/** Longer batches are applied in parts, with a sign of life to the group between them. */
+const chunkMessagesMax = 1_000;
+
+/** A message with what it says, or why it says nothing that can be applied. */
+type Read =
+  | { message: ReceivedMessage; event: RecordedEvent; fault?: undefined }
+  | { message: ReceivedMessage; event?: undefined; fault: { reason: string; explanation: string } };
+
+/** Joins the group in the background. `onCrash` is called once if the consumer ends by itself. */
+export function projectFromKafka(options: {
+  broker: Broker;
+  topics: Topics;
+  codec: EventCodec;
+  groupId: string;
+  log: Pick<EventLog, 'readStream' | 'lookUp'>;
+  writer: Writer;
+  views: readonly View[];
+  owner: string;
+  failpoint: Failpoint;
+  observer: Observer;
+  onCrash: (error: BrokerFailure) => void;
+  logger: Logger;
+}): Projection {
+  const { broker, codec, log, writer, views, owner, failpoint, observer } = options;
+  const topic = options.topics.modelLifecycle;
+  const letters = openDeadLetters(broker, options.topics.deadLetters(topic, options.groupId));
+  const logger = options.logger.child({ group: options.groupId });
+  /** What this process may write now; begun anew whenever it learns that somebody else wrote. */
+  let session: Promise<{ generation: number; applier: Applier }> | null = null;
+  const claims = new Map<number, Claim>();
+
+  async function openSession(): Promise<{ generation: number; applier: Applier }> {
+    const serving = await findServing(writer);
+    const target = targetOf(serving, views);
+    observer.serving(serving);
+    const { readStream } = log;
+    return {
+      generation: target.generation,
+      applier: openApplier({ target, writer, readStream, failpoint }),
+    };
+  }
+
+  function endSession(): void {
+    session = null;
+    claims.clear();
+  }
+
+  async function claimPartition(partition: number): Promise<Claim> {
+    const { generation, applier } = await (session ??= openSession());
+    const held = await claim(writer, generation, partition, owner);
+    // Another process may have written this partition's rows since they were read here.
+    applier.forget();
+    claims.set(partition, held);
+    return held;
+  }
+
+  /** What goes wrong with the database is tried again for ever, but for what is a bug. */
+  async function retryably<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      endSession();
+      if (error instanceof ClaimLost || error instanceof BrokerFailure) throw error;
+      const { retryable } = error as { retryable?: boolean };
+      throw new BrokerFailure('a batch could not be applied', {
+        retryable: retryable ?? (isTransient(error) || isTableGone(error)),
+        cause: error,
+      });
+    }
+  }
+
+  async function onBatch(batch: Batch, context: BatchContext): Promise<void> {
+    const held = claims.get(batch.partition) ?? (await claimPartition(batch.partition));
+    const isAhead = held.nextOffset !== null && batch.firstOffset > held.nextOffset;
+    if (isAhead && !batch.jumped) return context.seek(held.nextOffset!);
+    for (let at = 0; at < batch.messages.length; at += chunkMessagesMax) {
+      if (at > 0) await context.heartbeat();
+      const chunk = batch.messages.slice(at, at + chunkMessagesMax);
+      const isLast = at + chunkMessagesMax >= batch.messages.length;
+      const nextOffset = isLast ? batch.nextOffset : chunk.at(-1)!.offset + 1;
+      await applyChunk(batch, chunk, nextOffset);
+    }
+  }
+
+  async function applyChunk(
+    batch: Batch,
+    messages: readonly ReceivedMessage[],
+    nextOffset: number,
+  ): Promise<void> {
+    const startedAt = performance.now();
+    const { applier } = await (session ??= openSession());
+    const held = claims.get(batch.partition) ?? (await claimPartition(batch.partition));
+    const read = await Promise.all(
+      messages.map((message) => readMessage(message, batch.partition)),
+    );
+    const unread = read.filter((one) => one.fault !== undefined);
+    await letters.send(
+      unread.map(({ message, fault }) =>
+        deadLetterOf(message, batch, fault.reason, fault.explanation),
+      ),
+    );
+    if (unread.length > 0)
+      logger.warn(
+        { partition: batch.partition, messages: unread.length },
+        'messages were not ours',
+      );
+    const own = read.flatMap(({ event }) => event ?? []);
+    const events = [...own, ...(await newestOf(unread, batch.partition))];
+    const position = Math.max(held.position, ...own.map((event) => event.position));
+    const to = {
+      position,
+      nextOffset: batch.jumped ? nextOffset : Math.max(held.nextOffset ?? 0, nextOffset),
+    };
+    const applied = await applier.apply(events, (transaction) => advance(transaction, held, to));
+    claims.set(batch.partition, { ...held, ...to });
+    await letters.send(lettersOf(applied, read, batch));
+    observer.applied(own.length, performance.now() - startedAt, applied);
+  }
+
+  async function readMessage(message: ReceivedMessage, partition: number): Promise<Read> {
+    try {
+      const event = await fromMessage(message, codec);
+      // Rows belong to a stream's partition; written from another one they would have two writers.
+      if (partitionOf(event.stream, topic.partitions) !== partition)
+        return faulty(message, 'wrong_partition', `${event.stream} belongs to another partition`);
+      return { message, event };
+    } catch (error) {
+      if (!(error instanceof UndecodableMessage)) throw error;
+      return faulty(message, error.reason, error.message);
+    }
+  }
+
+  /**
+   * An unreadable message may have been an event of the stream that its key names: the log has it, so the newest event of
+   * such a stream is applied, and what is missing before it with it.
+   */
+  async function newestOf(unread: readonly Read[], partition: number): Promise<RecordedEvent[]> {
+    const streams = new Set<string>();
+    for (const { message } of unread) {
+      const stream = message.key?.toString() ?? '';
+      const isOfModel = parseStream(stream)?.category === 'model';
+      if (isOfModel && partitionOf(stream, topic.partitions) === partition) streams.add(stream);
+    }
+    if (streams.size === 0) return [];
+    const { versions } = await log.lookUp([...streams], []);
+    const newest: RecordedEvent[] = [];
+    for (const [stream, version] of versions)
+      if (version > 0) newest.push(...(await log.readStream(stream, version - 1, 1)));
+    return newest;
+  }
+
+  /** Copies for people: what waits parked is kept in the database, what no log explains only here. */
+  function lettersOf(applied: Applied, read: readonly Read[], batch: Batch): OutgoingMessage[] {
+    if (applied.waiting.length === 0 && applied.unexplained.length === 0) return [];
+    const reasons = new Map<RecordedEvent, { reason: string; explanation: string }>();
+    for (const event of applied.waiting)
+      reasons.set(event, { reason: 'parked', explanation: 'an earlier event of its stream waits' });
+    for (const { event, reason } of applied.parked)
+      reasons.set(event, { reason: 'parked', explanation: reason });
+    for (const event of applied.unexplained)
+      reasons.set(event, { reason: 'not_in_log', explanation: 'the log has no events before it' });
+    return read.flatMap(({ message, event }) => {
+      const because = event && reasons.get(event);
+      return because ? [deadLetterOf(message, batch, because.reason, because.explanation)] : [];
+    });
+  }
+
+  const consumer = broker.consume({
+    groupId: options.groupId,
+    topics: [topic],
+    position: (_, partition) => retryably(async () => (await claimPartition(partition)).nextOffset),
+    onBatch: (batch, context) => retryably(() => onBatch(batch, context)),
+    onCrash: options.onCrash,
+  });
+
+  return {
+    get state() {
+      const { state } = consumer;
+      if (state === 'crashed') return 'failing';
+      return state === 'paused' ? 'running' : state;
+    },
+    stop: async () => {
+      await consumer.stop();
+      await letters.close();
+    },
+  };
+}
+
+const faulty = (message: ReceivedMessage, reason: string, explanation: string): Read => ({
+  message,
+  fault: { reason, explanation },
+});

@@ -1,0 +1,133 @@
+// Lists: one statement gives a page, where the next begins, and how many there are in all.
+import { hash } from 'node:crypto';
+import { z } from 'zod';
+import { Problem } from '#infra/http/problems.ts';
+import type { Reader } from './reader.ts';
+
+const pageSizeMax = 1_000;
+const pageSizeDefault = 50;
+/** Pages by number are found by counting rows, so they end somewhere; tokens go on for ever. */
+const offsetMax = 1_000_000;
+/** Statements with these sizes are prepared; others are asked too seldom to be kept on every connection. */
+const preparedSizes: ReadonlySet<number> = new Set([10, 20, 25, pageSizeDefault, 100]);
+
+/** PostgreSQL cuts the names of prepared statements at 63 bytes, silently. */
+const nameCharacters = 32;
+
+const size = z.coerce.number().int().min(1).max(pageSizeMax).optional();
+
+/** The query parameters of every list. */
+export const pageQuery = {
+  page_size: size,
+  page_token: z.string().max(2_048).optional(),
+  page: z.coerce.number().int().min(1).max(offsetMax).optional(),
+  size,
+};
+export type PageQuery = {
+  page_size?: number | undefined;
+  page_token?: string | undefined;
+  page?: number | undefined;
+  size?: number | undefined;
+};
+
+export type Order = { column: string; type: 'bigint' | 'text' | 'uuid'; direction: 'asc' | 'desc' };
+
+/** What a list is made of. Values stand in the conditions as `?`, in order. */
+export type ListOf = {
+  from: string;
+  columns: string;
+  conditions: readonly { sql: string; values: readonly unknown[] }[];
+  /** By a column that no two rows share. */
+  order: Order;
+  /** SQL of a cheaper count than counting the rows, or null. */
+  total: { sql: string; values: readonly unknown[] } | null;
+};
+
+export type ListPage<Row> = { rows: Row[]; nextPageToken: string | null; totalCount: number };
+
+type Place = { limit: number; offset: number; after: string | null };
+
+const invalid = (parameter: string, message: string): Problem =>
+  new Problem('invalid', { errors: [{ pointer: `?${parameter}`, message }] });
+
+/** @throws Problem `invalid` */
+function placeOf(query: PageQuery, order: Order): Place {
+  const { page_size, page_token, page, size } = query;
+  const byNumber = page !== undefined || size !== undefined;
+  if (byNumber && (page_size !== undefined || page_token !== undefined))
+    throw invalid('page', 'go by page_size and page_token, or by page and size');
+  const limit = page_size ?? size ?? pageSizeDefault;
+  const offset = ((page ?? 1) - 1) * limit;
+  if (offset > offsetMax)
+    throw invalid('page', `goes no further than ${offsetMax} rows; use page_token`);
+  return { limit, offset, after: page_token === undefined ? null : valueOf(page_token, order) };
+}
+
+/** A token names the order that it belongs to, and the last row's value in it. */
+const tokenOf = (order: Order, value: string): string =>
+  Buffer.from(JSON.stringify([order.column, order.direction, value])).toString('base64url');
+
+const isValueOf = {
+  bigint: /^\d{1,18}$/,
+  // oxlint-disable-next-line no-control-regex -- PostgreSQL holds no NUL
+  text: /^[^\u0000]*$/,
+  uuid: /^[0-9a-f-]{36}$/,
+} as const;
+
+function valueOf(token: string, order: Order): string {
+  const fault = invalid('page_token', 'is not a page_token of this list in this order');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Buffer.from(token, 'base64url').toString());
+  } catch {
+    throw fault;
+  }
+  if (!Array.isArray(parsed) || parsed.length !== 3) throw fault;
+  const [column, direction, value] = parsed as unknown[];
+  if (column !== order.column || direction !== order.direction || typeof value !== 'string')
+    throw fault;
+  if (!isValueOf[order.type].test(value) || !value.isWellFormed()) throw fault;
+  return value;
+}
+
+/**
+ * Reads a page. The rows, the count and the next page's beginning are of one moment.
+ * @throws Problem `invalid` for a page that cannot be; LogUnavailable
+ */
+export async function readList<Row extends object>(
+  reader: Reader,
+  query: PageQuery,
+  list: ListOf,
+): Promise<ListPage<Row>> {
+  const { from, columns, conditions, order } = list;
+  const { limit, offset, after } = placeOf(query, order);
+  const values: unknown[] = [];
+  const bind = ({ sql, values: bound }: { sql: string; values: readonly unknown[] }): string => {
+    let nth = 0;
+    return sql.replaceAll('?', () => `$${values.push(bound[nth++])}`);
+  };
+  const matching = conditions.map(bind).join(' and ');
+  const total =
+    list.total === null ? `select count(*) from ${from} where ${matching}` : bind(list.total);
+  const comparison = order.direction === 'asc' ? '>' : '<';
+  const beyond =
+    after === null ? '' : `and ${order.column} ${comparison} $${values.push(after)}::${order.type}`;
+  const text = `
+    select p.*, (${total})::text as total_count
+    from (values (1)) one left join lateral (
+      select ${columns}, ${order.column}::text as cursor from ${from} where ${matching} ${beyond}
+      order by ${order.column} ${order.direction} limit ${limit + 1} offset ${offset}) p on true`;
+  const isPrepared = preparedSizes.has(limit) && offset === 0;
+  const rows = await reader.rows<Row & { cursor: string | null; total_count: string }>({
+    name: isPrepared ? `list ${hash('sha256', text, 'base64url').slice(0, nameCharacters)}` : null,
+    text,
+    values,
+  });
+  const found = rows.filter(({ cursor }) => cursor !== null);
+  const shown = found.slice(0, limit);
+  return {
+    rows: shown,
+    nextPageToken: found.length > limit ? tokenOf(order, shown.at(-1)!.cursor!) : null,
+    totalCount: Number(rows[0]!.total_count),
+  };
+}

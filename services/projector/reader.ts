@@ -1,0 +1,94 @@
+// Reads the serving tables, whichever they are: a switch of a rebuild is noticed within a second, or when a table is gone.
+import type { Pool, QueryResultRow } from 'pg';
+import { LogUnavailable } from '#events/log.ts';
+import { isTransient } from '#infra/postgres/connect.ts';
+import { findParked, findServing } from './generations.ts';
+import type { Serving } from './generations.ts';
+
+/** Well below the time for which the switch of a rebuild leaves the old tables in place. */
+const layoutTrustedMs = 1_000;
+
+/** What reads need to know beside the rows. */
+type Layout = { serving: Serving; parked: ReadonlySet<string>; readAt: number };
+
+/** A statement on views; `views.<view>_gN` stands for the tables that serve. */
+export type Statement = {
+  /** Statements are prepared under it; null for one that is not asked again. */
+  name: string | null;
+  text: string;
+  values: unknown[];
+};
+
+export type Reader = {
+  /** @throws LogUnavailable where the views' database cannot answer now */
+  rows: <Row extends QueryResultRow>(statement: Statement) => Promise<Row[]>;
+  /** The stream has an event that could not be applied, so its rows are behind. As of a second ago at most. */
+  isParked: (stream: string) => boolean;
+  /**
+   * Tells what serves, as somebody else found out. Whoever learns how far the views are must tell this first, so that no
+   * read rests on tables that are not written any more.
+   */
+  note: (serving: Serving) => void;
+};
+
+export function openReader(pool: Pool): Reader {
+  let layout: Layout | null = null;
+  let reading: Promise<Layout> | null = null;
+
+  async function read(): Promise<Layout> {
+    const readAt = performance.now();
+    const serving = await findServing(pool);
+    const parked = await findParked(pool, serving.generation);
+    return { serving, parked, readAt };
+  }
+
+  function refresh(): Promise<Layout> {
+    reading ??= read()
+      .then((found) => (layout = found))
+      .finally(() => (reading = null));
+    return reading;
+  }
+
+  const isFresh = (known: Layout | null): known is Layout =>
+    known !== null && performance.now() - known.readAt < layoutTrustedMs;
+
+  async function query<Row extends QueryResultRow>(
+    { name, text, values }: Statement,
+    { serving }: Layout,
+  ): Promise<Row[]> {
+    const generations: number[] = [];
+    const located = text.replaceAll(/views\.(\w+?)_gN\b/g, (_, view: string) => {
+      const generation = serving.views.get(view)?.generation ?? serving.generation;
+      generations.push(generation);
+      return `views.${view}_g${generation}`;
+    });
+    const prepared = name === null ? {} : { name: `${name} ${generations.join()}` };
+    const { rows } = await pool.query<Row>({ ...prepared, text: located, values });
+    return rows;
+  }
+
+  return {
+    rows: async <Row extends QueryResultRow>(statement: Statement) => {
+      try {
+        const known = isFresh(layout) ? layout : await refresh();
+        try {
+          return await query<Row>(statement, known);
+        } catch (error) {
+          if (!isTableGone(error)) throw error;
+          return await query<Row>(statement, await refresh());
+        }
+      } catch (error) {
+        if (!isTransient(error)) throw error;
+        throw new LogUnavailable('the views do not answer', { inDoubt: false, cause: error });
+      }
+    },
+    isParked: (stream) => layout?.parked.has(stream) ?? false,
+    note: (serving) => {
+      if (layout !== null) layout = { ...layout, serving };
+    },
+  };
+}
+
+/** A rebuild has switched, and dropped the old tables. */
+export const isTableGone = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === '42P01';

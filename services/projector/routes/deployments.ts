@@ -1,0 +1,113 @@
+// Reading deployments: what runs where, and one of them.
+import { z } from 'zod';
+import { deploymentStatuses } from '#events/model/events.ts';
+import { deploymentResource } from '#events/model/resource.ts';
+import type { Deployment } from '#events/model/state.ts';
+import { Problem } from '#infra/http/problems.ts';
+import type { HttpServer } from '#infra/http/server.ts';
+import { pageQuery, readList } from '../lists.ts';
+import type { ListOf } from '../lists.ts';
+import { freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { filterText, pathPart, sendJson, sendResource, shown, where } from './reading.ts';
+import type { Reading } from './reading.ts';
+
+const deploymentsQuery = z.strictObject({
+  environment: filterText.optional(),
+  status: z.enum(deploymentStatuses).optional(),
+  model: pathPart.optional(),
+  ...pageQuery,
+  ...freshnessQuery,
+});
+
+/** A deployment with what its answer shows of its model. */
+type Row = { state: string; name: string; stream_version: number; position: string };
+const from =
+  'views.deployments_gN d, lateral (select name, stream_version, position from views.models_gN where model_id = d.model_id limit 1) m';
+const columns = 'd.state, m.name, m.stream_version, m.position';
+
+function deploymentsOf(
+  tenant: string,
+  query: z.infer<typeof deploymentsQuery>,
+  modelId: string | undefined,
+): ListOf {
+  return {
+    from,
+    columns,
+    conditions: [
+      ...where('d.tenant = ?', tenant),
+      ...where('d.environment = ?', query.environment),
+      ...where('d.status = ?', query.status),
+      ...where('d.model_id = ?', modelId),
+    ],
+    // Ids are UUIDv7: the newest first.
+    order: { column: 'd.deployment_id', type: 'uuid', direction: 'desc' },
+    total: null,
+  };
+}
+
+export function deploymentReadRoutes(server: HttpServer, reading: Reading): void {
+  const { reader, find, freshness, share } = reading;
+
+  const resourceOf = (tenant: string, { state, name, stream_version, position }: Row) => {
+    const deployment = JSON.parse(state) as Deployment;
+    const place = { name, stream_version, position: Number(position) };
+    return shown(reader, tenant, deployment.model_id, deploymentResource(deployment, place));
+  };
+
+  server.get(
+    '/deployments',
+    {
+      config: { permission: 'registry:read' },
+      schema: {
+        summary: 'Deployments, the newest first',
+        tags: ['deployments'],
+        querystring: deploymentsQuery,
+      },
+    },
+    async (request, reply) => {
+      const { query } = request;
+      const { tenant } = request.principal;
+      await waitUntilFresh(freshness, query, reply);
+      const json = await share(`deployments ${tenant} ${request.url}`, async () => {
+        const model = query.model === undefined ? undefined : await find.model(tenant, query.model);
+        if (model === null) throw new Problem('model_not_found', { model: query.model });
+        const page = await readList<Row>(
+          reader,
+          query,
+          deploymentsOf(tenant, query, model?.model_id),
+        );
+        return JSON.stringify({
+          items: page.rows.map((row) => resourceOf(tenant, row)),
+          next_page_token: page.nextPageToken,
+          total_count: page.totalCount,
+        });
+      });
+      return sendJson(reply, json);
+    },
+  );
+
+  server.get(
+    '/deployments/:id',
+    {
+      config: { permission: 'registry:read' },
+      schema: {
+        summary: 'One deployment',
+        tags: ['deployments'],
+        params: z.strictObject({ id: z.uuid() }),
+        querystring: z.strictObject(freshnessQuery),
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const { tenant } = request.principal;
+      await waitUntilFresh(freshness, request.query, reply);
+      const [row] = await reader.rows<Row>({
+        name: 'deployment',
+        text: `select ${columns} from ${from} where d.tenant = $1 and d.deployment_id = $2`,
+        values: [tenant, id],
+      });
+      if (row === undefined) throw new Problem('deployment_not_found', { deployment_id: id });
+      return sendResource(reply, resourceOf(tenant, row));
+    },
+  );
+}

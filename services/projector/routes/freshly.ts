@@ -1,0 +1,34 @@
+// How a request says how fresh its answer must be, and how the answer says how fresh it is.
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { Problem } from '#infra/http/problems.ts';
+import type { Freshness } from '../freshness.ts';
+
+/** The query parameters of every read. */
+export const freshnessQuery = {
+  consistency: z.enum(['strong', 'eventual']).optional(),
+  min_position: z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).optional(),
+};
+export type FreshnessQuery = {
+  consistency?: 'strong' | 'eventual' | undefined;
+  min_position?: number | undefined;
+};
+
+/**
+ * Waits until the views are as fresh as the request asks, by default as the log; then says in the headers what they hold.
+ * @throws Problem `position_not_reached`; LogUnavailable where the log cannot say how far it is
+ */
+export async function waitUntilFresh(
+  freshness: Freshness,
+  { consistency, min_position }: FreshnessQuery,
+  reply: FastifyReply,
+): Promise<void> {
+  const fresh =
+    min_position === undefined
+      ? await (consistency === 'eventual' ? freshness.eventual() : freshness.fresh())
+      : await freshness.atLeast(min_position);
+  if (fresh === null)
+    throw new Problem('position_not_reached', { min_position, position: freshness.known() });
+  reply.header('x-position', fresh.position);
+  if (fresh.isStale) reply.header('x-stale', 'true');
+}

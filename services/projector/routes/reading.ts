@@ -1,0 +1,70 @@
+// What the read routes share: the parts of paths and filters, and what they read with.
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { isStorableText, modelStream } from '#events/names.ts';
+import type { shareAnswers } from '../coalesce.ts';
+import type { Find } from '../find.ts';
+import type { Freshness } from '../freshness.ts';
+import type { Reader } from '../reader.ts';
+
+const pathPartCharactersMax = 512;
+const filterCharactersMax = 256;
+
+/** What every read route is given. */
+export type Reading = {
+  reader: Reader;
+  find: Find;
+  freshness: Freshness;
+  share: ReturnType<typeof shareAnswers<string>>;
+};
+
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+const pathPartPattern = /^[^/\u0000-\u001f]+$/;
+export const pathPart = z
+  .string()
+  .min(1)
+  .max(pathPartCharactersMax)
+  .regex(pathPartPattern, 'must not hold "/" or control characters')
+  .refine(isStorableText, 'must be well-formed Unicode');
+
+/** A filter by an exact text. */
+export const filterText = z
+  .string()
+  .min(1)
+  .max(filterCharactersMax)
+  .refine(isStorableText, 'must be well-formed Unicode without NUL');
+
+export const filterBoolean = z
+  .enum(['true', 'false'])
+  .transform((text) => text === 'true')
+  .optional();
+
+/** A condition for a filter that is given. */
+export const where = (
+  sql: string,
+  ...values: readonly unknown[]
+): { sql: string; values: readonly unknown[] }[] =>
+  values.includes(undefined) ? [] : [{ sql, values }];
+
+/** A resource as it is answered; what is behind because its stream is parked says so. */
+export function shown<Resource extends object>(
+  reader: Reader,
+  tenant: string,
+  modelId: string,
+  resource: Resource,
+): Resource | (Resource & { stale: true }) {
+  return reader.isParked(modelStream(tenant, modelId)) ? { ...resource, stale: true } : resource;
+}
+
+/** Sends a single resource with its ETag. */
+export function sendResource(
+  reply: FastifyReply,
+  resource: { stream_version: number } & object,
+): FastifyReply {
+  if ('stale' in resource) reply.header('x-stale', 'true');
+  return reply.header('etag', `"${resource.stream_version}"`).send(resource);
+}
+
+/** Sends a list that is JSON already, as it may be shared by several requests. */
+export const sendJson = (reply: FastifyReply, json: string): FastifyReply =>
+  reply.header('content-type', 'application/json; charset=utf-8').send(json);
