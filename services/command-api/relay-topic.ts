@@ -12,7 +12,7 @@ const readDeadlineMs = 8_000;
 const tailMessagesMax = 500;
 
 /** What was published is not what the log says. Publishing on would give one stream version two meanings. */
-export class HistoryWentBack extends Error {
+class HistoryWentBack extends Error {
   override name = 'HistoryWentBack';
   readonly retryable = false;
   constructor(topic: string, what: string) {

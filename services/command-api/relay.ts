@@ -131,7 +131,9 @@ export function openRelay(deps: {
       producer = await broker.createProducer();
       role = 'leader';
       metrics.leads(true);
-      logger.info({ epoch, position: checkpoint?.position }, 'leading');
+      // While something is wrong it is tried again and again, which is no news.
+      const level = trouble === null ? 'info' : 'debug';
+      logger[level]({ epoch, position: checkpoint?.position }, 'leading');
       let topicCheckedAt = performance.now();
       while (checkpoint !== null && !signal.aborted) {
         if (await waitBeyond(checkpoint.position)) {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
-export type FaultMode =
+type FaultMode =
   /** Everything passes. */
   | { fault: 'none' }
   /** Everything arrives this much later, in order. */

@@ -106,7 +106,8 @@ function relayProcess(failpoint?: string): {
 } {
   const proof = path.join(os.tmpdir(), `relay-${randomUUID()}`);
   const env = { ...process.env, MODELOG_FAILPOINT: failpoint, MODELOG_FAILPOINT_PROOF: proof };
-  const args = ['test/relay/relay-process.ts', database.url, prefix, ...kafkaBrokers()];
+  const { pathname } = new URL('./relay-process.ts', import.meta.url);
+  const args = [pathname, database.url, prefix, ...kafkaBrokers()];
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const said: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) =>
