@@ -13,8 +13,13 @@ const appendStatementTimeoutMs = 1_000;
 /** After this long without a definite word the caller is told: a client must hear within 2 s. */
 const appendDeadlineMs = 1_600;
 const appendRetryDelayMs = 50;
+/** A page takes milliseconds; a connection that has gone silent must not keep a client from its answer. */
+const readDeadlineMs = 1_600;
 /** A stream is read in pages, so that one long stream does not fill a connection's buffers at once. */
 const streamPageEventsMax = 5_000;
+
+/** How far one attempt at an append has come, for whoever gives it up. */
+type Attempt = { isSent: boolean; opening: Promise<Client> | null };
 
 export type PostgresLog = EventLog & { close: () => Promise<void> };
 
@@ -62,7 +67,7 @@ function recordedEvent(row: EventRow): RecordedEvent {
 type BatchAnswer = {
   position: number;
   recorded_at: number;
-  refused: { entry: number; verdict: 'conflict' | 'claimed' | 'seen' }[];
+  refused: [entry: number, verdict: 'conflict' | 'claimed' | 'seen'][];
   seen: {
     command: number;
     reused: boolean;
@@ -71,7 +76,7 @@ type BatchAnswer = {
     position: number;
     status: number;
   }[];
-  serials: [number, number][];
+  serials: [entry: number, model: number | null, version: number | null][];
 };
 
 /** The five arguments of `append_batch`, as JSON texts. */
@@ -82,41 +87,47 @@ function batchArguments(entries: readonly AppendEntry[]): string[] {
   const claimRows: object[] = [];
   const keyRows: object[] = [];
   entries.forEach((entry, entryIndex) => {
-    entryRows.push({
-      entry: entryIndex,
-      stream: entry.stream,
-      tenant: entry.tenant,
-      expected: entry.expected_version,
-      decided_on: entry.decided_on.length === 0 ? undefined : entry.decided_on,
-    });
     let nth = 0;
+    const asked = { model: 0, version: 0 };
     for (const command of entry.commands) {
       const commandIndex = commandRows.length;
       for (const event of command.events)
         eventRows.push({
-          event: eventRows.length,
           entry: entryIndex,
           nth: ++nth,
           command: commandIndex,
           id: event.id,
           type: event.type,
           schema_version: event.schema_version,
-          serial_kind: event.serial_kind,
-          data: event.data,
+          serial_kind: event.serial_kind ?? undefined,
+          nth_of_kind: event.serial_kind === null ? undefined : ++asked[event.serial_kind],
+          // the log writes the serial where one is asked for
+          data: event.serial_kind === null ? event.data : { ...event.data, serial: undefined },
         });
       commandRows.push({
         command: commandIndex,
         entry: entryIndex,
         command_id: command.command_id,
-        request_hash: command.request_hash,
+        request_hash: command.request_hash ?? undefined,
         status: command.status,
         last: nth,
+        wrote: command.events.length > 0,
         metadata: command.metadata,
       });
       for (const takes of command.takes) claimRows.push({ entry: entryIndex, takes });
       for (const frees of command.frees) claimRows.push({ entry: entryIndex, frees });
       for (const key of command.keys) keyRows.push({ entry: entryIndex, ...key });
     }
+    entryRows.push({
+      entry: entryIndex,
+      stream: entry.stream,
+      tenant: entry.tenant,
+      expected: entry.expected_version,
+      events: nth,
+      models: asked.model,
+      versions: asked.version,
+      decided_on: entry.decided_on.length === 0 ? undefined : entry.decided_on,
+    });
   });
   return [entryRows, commandRows, eventRows, claimRows, keyRows].map((rows) =>
     JSON.stringify(rows),
@@ -125,20 +136,21 @@ function batchArguments(entries: readonly AppendEntry[]): string[] {
 
 /** The verdicts, with the events as they are stored: the log's position, time and serials filled in. */
 function verdictsOf(entries: readonly AppendEntry[], answer: BatchAnswer): Verdict[][] {
-  const refused = new Map(answer.refused.map(({ entry, verdict }) => [entry, verdict]));
+  const refused = new Map(answer.refused);
   const seen = new Map(answer.seen.map((row) => [row.command, row]));
-  const serials = new Map(answer.serials);
+  const serials = new Map(
+    answer.serials.map(([entry, model, version]) => [entry, { model, version }]),
+  );
   const recordedAt = time(answer.recorded_at);
   let position = answer.position;
   let commandIndex = -1;
-  let eventIndex = -1;
   return entries.map((entry, entryIndex) => {
     const refusal = refused.get(entryIndex);
+    const last = { model: 0, version: 0, ...serials.get(entryIndex) };
     let streamVersion = entry.expected_version;
     return entry.commands.map((command): Verdict => {
       commandIndex++;
       if (refusal !== undefined) {
-        eventIndex += command.events.length;
         if (refusal !== 'seen') return { verdict: refusal };
         const record = seen.get(commandIndex);
         if (record === undefined) return { verdict: 'undecided' };
@@ -147,36 +159,27 @@ function verdictsOf(entries: readonly AppendEntry[], answer: BatchAnswer): Verdi
           ? { verdict: 'key_reused' }
           : { verdict: 'duplicate', stream, stream_version, position: record.position, status };
       }
-      const events = command.events.map((event): RecordedEvent => {
-        const serial = serials.get(++eventIndex);
-        const {
-          actor,
-          occurred_at,
-          reason,
-          command_id,
-          correlation_id,
-          causation_id,
-          traceparent,
-        } = command.metadata;
-        return {
+      const { metadata } = command;
+      const events = command.events.map(
+        ({ id, type, schema_version, serial_kind, data }): RecordedEvent => ({
           position: ++position,
-          id: event.id,
-          type: event.type,
-          schema_version: event.schema_version,
+          id,
+          type,
+          schema_version,
           tenant: entry.tenant,
           stream: entry.stream,
           stream_version: ++streamVersion,
-          actor,
-          occurred_at,
+          actor: metadata.actor,
+          occurred_at: metadata.occurred_at,
           recorded_at: recordedAt,
-          reason,
-          command_id,
-          correlation_id,
-          causation_id,
-          traceparent,
-          data: serial === undefined ? event.data : { ...event.data, serial },
-        };
-      });
+          reason: metadata.reason,
+          command_id: metadata.command_id,
+          correlation_id: metadata.correlation_id,
+          causation_id: metadata.causation_id,
+          traceparent: metadata.traceparent,
+          data: serial_kind === null ? data : { ...data, serial: (last[serial_kind]! += 1) },
+        }),
+      );
       return {
         verdict: 'appended',
         stream_version: streamVersion,
@@ -201,7 +204,7 @@ export function openPostgresLog(options: {
   let writer: Promise<Client> | null = null;
   let closed = false;
 
-  async function connectWriter(): Promise<Client> {
+  function openWriter(): Promise<Client> {
     const client = new Client(
       connection({
         url: options.url,
@@ -210,62 +213,92 @@ export function openPostgresLog(options: {
         statementTimeoutMs: appendStatementTimeoutMs,
       }),
     );
+    const opening = client.connect().then(() => client);
     client.on('error', (error) => {
       options.onError(error);
-      writer = null;
+      if (writer === opening) writer = null;
     });
-    await client.connect();
-    return client;
+    return opening;
   }
 
-  function dropWriter(): void {
-    const dropped = writer;
-    writer = null;
+  function drop(opening: Promise<Client>): void {
+    if (writer === opening) writer = null;
     // the connection may be half open: its end is not waited for, and how it fails is of no interest any more
-    dropped?.then(
+    opening.then(
       (client) => client.end().catch(() => undefined),
       () => undefined,
     );
   }
 
-  async function appendOnce(entries: readonly AppendEntry[]): Promise<Verdict[][]> {
-    let sent = false;
+  async function appendOnce(
+    entries: readonly AppendEntry[],
+    attempt: Attempt,
+  ): Promise<Verdict[][]> {
+    const opening = (writer ??= openWriter());
+    attempt.opening = opening;
     try {
-      writer ??= connectWriter();
-      const client = await writer;
-      sent = true;
+      const client = await opening;
+      attempt.isSent = true;
       const answering = client.query<{ answer: BatchAnswer }>({
         name: 'append_batch',
         text: 'select log.append_batch($1, $2, $3, $4, $5) as answer',
         values: batchArguments(entries),
       });
-      // sent, and perhaps being committed right now
+      // sent, and perhaps being committed right now; where the failpoint throws, nobody waits for the answer
+      answering.catch(() => undefined);
       await failpoint('log:after-append');
       const result = await answering;
       await failpoint('log:after-commit');
       return verdictsOf(entries, result.rows[0]!.answer);
     } catch (error) {
-      if (!sent || isInDoubt(error)) {
-        dropWriter();
-        throw new LogUnavailable('the event log does not answer', { inDoubt: sent, cause: error });
+      if (!attempt.isSent || isInDoubt(error)) {
+        drop(opening);
+        throw new LogUnavailable('the event log does not answer', {
+          inDoubt: attempt.isSent,
+          cause: error,
+        });
       }
       if (isTransient(error))
         throw new LogUnavailable('the event log is busy', { inDoubt: false, cause: error });
-      return await bisect(entries, error as Error);
+      return await bisect(entries, error as Error, attempt);
     }
   }
 
   /** A value that the database refuses must not fail its neighbours: halve until one entry stands alone. */
-  async function bisect(entries: readonly AppendEntry[], error: Error): Promise<Verdict[][]> {
+  async function bisect(
+    entries: readonly AppendEntry[],
+    error: Error,
+    attempt: Attempt,
+  ): Promise<Verdict[][]> {
     if (entries.length === 1)
       return entries.map((entry) =>
         entry.commands.map((): Verdict => ({ verdict: 'failed', error })),
       );
     const half = entries.length >> 1;
     return [
-      ...(await appendOnce(entries.slice(0, half))),
-      ...(await appendOnce(entries.slice(half))),
+      ...(await appendOnce(entries.slice(0, half), attempt)),
+      ...(await appendOnce(entries.slice(half), attempt)),
     ];
+  }
+
+  /** One attempt, given up at the deadline: whatever was sent by then is in doubt. */
+  async function appendBefore(
+    deadline: number,
+    entries: readonly AppendEntry[],
+  ): Promise<Verdict[][]> {
+    const attempt: Attempt = { isSent: false, opening: null };
+    const { promise: expired, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      if (attempt.opening !== null) drop(attempt.opening);
+      reject(
+        new LogUnavailable('the event log does not answer in time', { inDoubt: attempt.isSent }),
+      );
+    }, deadline - performance.now());
+    try {
+      return await Promise.race([appendOnce(entries, attempt), expired]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async function append(entries: readonly AppendEntry[]): Promise<Verdict[][]> {
@@ -273,7 +306,7 @@ export function openPostgresLog(options: {
     let inDoubt = false;
     for (;;) {
       try {
-        return await appendOnce(entries);
+        return await appendBefore(deadline, entries);
       } catch (error) {
         if (!(error instanceof LogUnavailable)) throw error;
         inDoubt ||= error.inDoubt;
@@ -290,7 +323,8 @@ export function openPostgresLog(options: {
     values: unknown[],
   ): Promise<Row[]> => {
     try {
-      return (await pool.query<Row>({ name, text, values })).rows;
+      const query = { name, text, values, query_timeout: readDeadlineMs };
+      return (await pool.query<Row>(query)).rows;
     } catch (error) {
       if (!isTransient(error)) throw error;
       throw new LogUnavailable('the event log does not answer', { inDoubt: false, cause: error });
@@ -332,14 +366,18 @@ export function openPostgresLog(options: {
     async readAll(afterPosition, limit, filter) {
       const values: unknown[] = [afterPosition, Math.min(limit, pageEventsMax)];
       const conditions = ['position > $1'];
-      if (filter?.tenant) conditions.push(`tenant = $${values.push(filter.tenant)}`);
-      if (filter?.stream !== undefined) conditions.push(`stream = $${values.push(filter.stream)}`);
-      if (filter?.modelsOnly) conditions.push(`starts_with(stream, 'model:')`);
-      if (filter?.types !== undefined) conditions.push(`type = any($${values.push(filter.types)})`);
+      // PostgreSQL tells prepared statements apart by 63 characters
+      let name = 'read_all';
+      const where = (filtered: string, condition: string): void => {
+        name += `_${filtered}`;
+        conditions.push(condition);
+      };
+      if (filter?.tenant) where('tenant', `tenant = $${values.push(filter.tenant)}`);
+      if (filter?.stream !== undefined) where('stream', `stream = $${values.push(filter.stream)}`);
+      if (filter?.modelsOnly) where('models', `starts_with(stream, 'model:')`);
+      if (filter?.types !== undefined) where('types', `type = any($${values.push(filter.types)})`);
       const text = `select ${eventColumns} from log.events where ${conditions.join(' and ')} order by position limit $2`;
-      return (
-        await rows<EventRow>(`read_all:${conditions.length}:${conditions.join()}`, text, values)
-      ).map(recordedEvent);
+      return (await rows<EventRow>(name, text, values)).map(recordedEvent);
     },
 
     async readEvent(id) {
@@ -385,7 +423,7 @@ export function openPostgresLog(options: {
       const [row] = await rows<{ stream: string; number: number | null }>(
         'find_serial',
         `select stream, (data ->> 'number')::int as number from log.events
-         where tenant = $1 and type = $2 and (data ->> 'serial')::integer = $3 and data ? 'serial' limit 1`,
+         where tenant = $1 and type = $2 and serial = $3 limit 1`,
         [tenant, kind === 'model' ? 'model.registered' : 'model.versioned', serial],
       );
       return row ?? null;
