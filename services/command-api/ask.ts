@@ -106,8 +106,12 @@ type Waiting = {
 
 /** What one command of a batch led to, before the log was asked. */
 type Draft = { waiting: Waiting; append: AppendCommand };
-/** Something that would be answered without an append, if the memory is not behind. */
-type Unwritten = { waiting: Waiting; refusal: Problem | null };
+/** What would be answered without an append, if the version that it was decided on is still the log's. */
+type Unwritten = {
+  waiting: Waiting;
+  version: number;
+  outcome: { refusal: Problem } | { answer: unknown };
+};
 
 export function openAsk(options: {
   log: EventLog;
@@ -203,9 +207,10 @@ export function openAsk(options: {
       const entry = decideInTurn(together, at, unwritten);
       if (entry.length > 0) drafts.push(entry);
     }
+    const appending = drafts.length > 0 ? append(drafts) : Promise.resolve(noStreams);
     await Promise.all([
-      drafts.length > 0 ? append(drafts) : undefined,
-      unwritten.length > 0 ? answerUnwritten(unwritten) : undefined,
+      appending,
+      unwritten.length > 0 ? answerUnwritten(unwritten, appending) : undefined,
     ]);
   }
 
@@ -229,7 +234,7 @@ export function openAsk(options: {
       ) {
         // what rests on events that may yet fail is decided again when they are recorded
         if (isAhead()) again([waiting]);
-        else unwritten.push({ waiting, refusal: outcome instanceof Problem ? outcome : null });
+        else unwritten.push(withoutAppend(waiting, outcome instanceof Problem ? outcome : null));
         continue;
       }
       entry.push({ waiting, append: outcome });
@@ -242,6 +247,20 @@ export function openAsk(options: {
       state = evolveAhead(waiting.asked, state, outcome, at);
     }
     return entry;
+  }
+
+  /** The answer is made now: the state in memory goes on while the log is asked. */
+  function withoutAppend(waiting: Waiting, refusal: Problem | null): Unwritten {
+    const { asked, folded } = waiting;
+    const version = folded.state.stream_version;
+    try {
+      const outcome = refusal === null ? { answer: asked.answer(folded.state, []) } : { refusal };
+      return { waiting, version, outcome };
+    } catch (error) {
+      onBug(error as Error, 'answer');
+      const failure = new Problem('internal', {}, { cause: error });
+      return { waiting, version, outcome: { refusal: failure } };
+    }
   }
 
   /** The state as it will be if the append succeeds; positions, times and serials are not known yet. */
@@ -333,7 +352,8 @@ export function openAsk(options: {
     };
   }
 
-  async function append(drafts: readonly Draft[][]): Promise<void> {
+  /** @returns the streams to which something was appended, which shows that the memory was not behind the log */
+  async function append(drafts: readonly Draft[][]): Promise<ReadonlySet<string>> {
     const entries = drafts.map((entry): AppendEntry => ({
       stream: entry[0]!.waiting.asked.stream,
       tenant: entry[0]!.waiting.asked.tenant,
@@ -353,18 +373,27 @@ export function openAsk(options: {
         waiting.reject(
           new Problem(error.inDoubt ? 'in_doubt' : 'overloaded', {}, { cause: error }),
         );
-      return;
+      // who waited behind them would wait as long again, and a client must hear within 2 s
+      const behind = queue;
+      queue = [];
+      for (const waiting of behind) waiting.reject(new Problem('overloaded', {}, { cause: error }));
+      return noStreams;
     }
+    const current = new Set<string>();
     let commands = 0;
     let events = 0;
     for (const [index, entry] of drafts.entries())
       for (const [nth, draft] of entry.entries()) {
         const verdict = verdicts[index]![nth]!;
         commands++;
-        events += verdict.verdict === 'appended' ? verdict.events.length : 0;
+        if (verdict.verdict === 'appended') {
+          events += verdict.events.length;
+          current.add(draft.waiting.asked.stream);
+        }
         settle(draft.waiting, verdict, entry.length);
       }
     metrics.batch(commands, events, (performance.now() - startedAt) / 1000);
+    return current;
   }
 
   function settle(waiting: Waiting, verdict: Verdict, commandsOfEntry: number): void {
@@ -372,6 +401,12 @@ export function openAsk(options: {
     switch (verdict.verdict) {
       case 'appended':
         try {
+          // somebody else may have read what was appended here, and more, from the log already
+          if (folded.state.stream_version !== verdict.stream_version - verdict.events.length) {
+            const { stream } = asked;
+            void answerFromLog(waiting, { ...verdict, stream, status: asked.status }, false);
+            return;
+          }
           if (verdict.events.length > 0) streams.apply(asked.kind, folded, verdict.events);
           waiting.resolve({
             answer: asked.answer(folded.state, verdict.events),
@@ -387,7 +422,7 @@ export function openAsk(options: {
         }
         return;
       case 'duplicate':
-        void answerDuplicate(waiting, verdict);
+        void answerFromLog(waiting, verdict, true);
         return;
       case 'key_reused':
         waiting.reject(new Problem('key_reused'));
@@ -447,9 +482,10 @@ export function openAsk(options: {
   }
 
   /** The answer of then: the stream folded to the recorded version. */
-  async function answerDuplicate(
+  async function answerFromLog(
     waiting: Waiting,
     record: Pick<RecordedCommand, 'stream' | 'stream_version' | 'position' | 'status'>,
+    duplicate: boolean,
   ): Promise<void> {
     const { asked } = waiting;
     try {
@@ -464,7 +500,7 @@ export function openAsk(options: {
         status: record.status,
         stream_version: record.stream_version,
         position: record.position,
-        duplicate: true,
+        duplicate,
       });
     } catch (error) {
       waiting.reject(error as Error);
@@ -472,33 +508,38 @@ export function openAsk(options: {
   }
 
   /** A refusal, or "already so": true only if the memory is not behind the log, and the key has no record. */
-  async function answerUnwritten(unwritten: readonly Unwritten[]): Promise<void> {
+  async function answerUnwritten(
+    unwritten: readonly Unwritten[],
+    appending: Promise<ReadonlySet<string>>,
+  ): Promise<void> {
     let found: Awaited<ReturnType<EventLog['lookUp']>>;
+    let current: ReadonlySet<string>;
     try {
-      found = await log.lookUp(
+      const looking = log.lookUp(
         unwritten.map(({ waiting }) => waiting.asked.stream),
         unwritten.flatMap(({ waiting: { asked } }) =>
           asked.request_hash === null ? [] : [asked.command_id],
         ),
       );
+      [found, current] = await Promise.all([looking, appending]);
     } catch (error) {
       for (const { waiting } of unwritten) waiting.reject(error as Error);
       return;
     }
-    for (const { waiting, refusal } of unwritten) {
-      const { asked, folded } = waiting;
+    for (const { waiting, version, outcome } of unwritten) {
+      const { asked } = waiting;
       const record = found.commands.get(asked.command_id);
       if (record !== undefined) {
         if (record.request_hash !== asked.request_hash) waiting.reject(new Problem('key_reused'));
-        else void answerDuplicate(waiting, record);
-      } else if (found.versions.get(asked.stream)! > folded.state.stream_version)
+        else void answerFromLog(waiting, record, true);
+      } else if (found.versions.get(asked.stream)! !== version && !current.has(asked.stream))
         void tryAgain(waiting);
-      else if (refusal !== null) waiting.reject(refusal);
+      else if ('refusal' in outcome) waiting.reject(outcome.refusal);
       else
         waiting.resolve({
-          answer: asked.answer(folded.state, []),
+          answer: outcome.answer,
           status: asked.status === 201 ? 200 : asked.status,
-          stream_version: folded.state.stream_version,
+          stream_version: version,
           position: 0,
           duplicate: false,
         });
@@ -518,6 +559,7 @@ export function openAsk(options: {
 }
 
 const noKeys: readonly KeyEffect[] = [];
+const noStreams: ReadonlySet<string> = new Set();
 
 function assertFits(data: unknown): void {
   const bytes = Buffer.byteLength(JSON.stringify(data));

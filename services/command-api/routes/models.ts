@@ -95,12 +95,15 @@ function versionAnswer(state: ModelState, number: number) {
   });
 }
 
-/** The version that a lifecycle call is about: of its own events if it wrote any, else as the caller named it. */
+/**
+ * The version that a lifecycle call is about. Its last event names it: by then `latest` or `default` may mean another.
+ * A call that changed nothing left the name with whom it had.
+ */
 function answeredVersion(ref: VersionRef) {
   return (state: ModelState, events: Events) => {
-    const made = events.find((event) => event.type === 'model.versioned');
-    if (made !== undefined) return versionAnswer(state, made.data.number);
-    return versionAnswer(state, findVersion(state, ref)!.facts.number);
+    const last = events.at(-1);
+    const named = last !== undefined && 'number' in last.data ? last.data.number : null;
+    return versionAnswer(state, named ?? findVersion(state, ref)!.facts.number);
   };
 }
 
