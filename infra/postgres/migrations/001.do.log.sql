@@ -40,8 +40,9 @@ create table log.events (
   event_id uuid not null,
   type text collate "C" not null,
   schema_version integer not null,
-  data jsonb not null,
-  metadata jsonb not null,          -- actor, occurred_at, reason, command_id, correlation_id, causation_id, traceparent
+  data json not null,               -- json, not jsonb: kept as it was written, and making jsonb cost a third of an append
+  metadata json not null,           -- actor, occurred_at, reason, command_id, correlation_id, causation_id, traceparent
+  serial integer,                   -- the short number in data.serial, of events that got one
   recorded_at timestamptz not null,
   constraint one_event_a_stream_version unique (stream, version),
   constraint one_event_an_id unique (event_id)
@@ -50,7 +51,7 @@ create index events_of_a_tenant_in_order on log.events (tenant, position);
 -- recorded_at rises with position, so a summary of block ranges finds "as of a time" at almost no cost to appends
 create index events_by_time on log.events using brin (recorded_at) with (pages_per_range = 16, autosummarize = on);
 create index deployments_begun on log.events ((data ->> 'deployment_id')) where type in ('deployment.requested', 'model.deployed');
-create index serials_given on log.events (tenant, type, ((data ->> 'serial')::integer)) where data ? 'serial';
+create index serials_given on log.events (tenant, type, serial) where serial is not null;
 
 -- One row a command that succeeded; a duplicate is found here. `request_hash` tells a repeat from a reused key.
 create table log.commands (
@@ -130,13 +131,18 @@ create trigger audit_records_are_history before update or delete or truncate on 
   for each statement execute function log.refuse_change();
 
 -- Appends a batch: one call, one transaction. Arguments are arrays of objects:
---   p_entries  {entry, stream, tenant, expected, decided_on: [{stream, version}]}       one a stream
---   p_commands {command, entry, command_id, request_hash, status, last, metadata}       `last`: the entry's events so far
---   p_events   {event, entry, nth, command, id, type, schema_version, serial_kind, data}  nth counts in the entry from 1
---   p_claims   {entry, takes, frees}                                                     one name each, the other null
+--   p_entries  {entry, stream, tenant, expected, events, models, versions, decided_on: [{stream, version}]}
+--                one a stream; how many events it has, and how many of them ask for a serial of each kind
+--   p_commands {command, entry, command_id, request_hash, status, last, wrote, metadata}
+--                `last`: the entry's events up to and with this command's; `wrote`: it has any
+--   p_events   {entry, nth, command, id, type, schema_version, serial_kind, nth_of_kind, data}    both count from 1 in the
+--                entry; the data of an event that asks for a serial have none yet
+--   p_claims   {entry, takes, frees}                                                one name each, the other absent
 --   p_keys     {entry, effect, key_id, sha256, tenant, subject, subject_type, role, expires_at}
--- Returns {position, recorded_at, refused: [{entry, verdict}], seen: [{command, …}], serials: [[event, serial], …]}: the
--- position before the batch (its events follow without a gap, in order), the time in ms, and only what was not appended.
+-- Returns {position, recorded_at, refused: [[entry, verdict]], seen: [{command, …}], serials: [[entry, model, version]]}:
+-- the position before the batch (its events follow without a gap, in order), the time in ms, what was not appended, and
+-- for entries that ask for serials the last ones given before them.
+-- Positions and serials are counted on entries, so that the wide rows of events are read once and never sorted.
 create function log.append_batch(p_entries json, p_commands json, p_events json, p_claims json, p_keys json)
 returns json
 language plpgsql
@@ -159,17 +165,17 @@ begin
 
   with
   entry as materialized (
-    select e.entry, e.stream, e.tenant, e.expected,
-           coalesce((select s.version from streams s where s.stream = e.stream), 0) as current,
-           e.decided_on
-    from json_to_recordset(p_entries) as e(entry int, stream text, tenant text, expected int, decided_on json)
+    select e.entry, e.stream, e.tenant, e.expected, e.events, e.models, e.versions, e.decided_on,
+           coalesce((select s.version from streams s where s.stream = e.stream), 0) as current
+    from json_to_recordset(p_entries)
+           as e(entry int, stream text, tenant text, expected int, events int, models int, versions int, decided_on json)
   ),
   command as materialized (
-    select c.command, c.entry, c.command_id, c.request_hash, c.status, c.last, c.metadata,
+    select c.command, c.entry, c.command_id, c.request_hash, c.status, c.last, c.wrote, c.metadata,
            k.request_hash as seen_hash, k.stream as seen_stream, k.stream_version as seen_version,
            k.position as seen_position, k.status as seen_status, k.command_id is not null as seen
     from json_to_recordset(p_commands)
-           as c(command int, entry int, command_id uuid, request_hash text, status smallint, last int, metadata jsonb)
+           as c(command int, entry int, command_id uuid, request_hash text, status smallint, last int, wrote boolean, metadata json)
     left join lateral (select * from commands k where k.command_id = c.command_id limit 1) k on true
   ),
   claim as materialized (
@@ -188,7 +194,7 @@ begin
     where c.held_by is not null or c.turn > 1
   ),
   judged as materialized (
-    select e.entry, e.stream, e.tenant, e.expected,
+    select e.entry, e.stream, e.tenant, e.expected, e.events, e.models, e.versions,
            case
              when s.entry is not null then 'seen'
              when e.current <> e.expected then 'conflict'
@@ -203,59 +209,71 @@ begin
     left join seen_entry s on s.entry = e.entry
     left join claimed_entry c on c.entry = e.entry
   ),
-  fresh as materialized (
-    select v.event, j.stream, j.tenant, j.expected + v.nth as version, v.command, v.id, v.type, v.schema_version,
-           v.serial_kind, v.data,
-           head.position + row_number() over (order by v.event) as position,
-           case when v.serial_kind is not null then
-             coalesce((select s.last from serials s where s.tenant = j.tenant and s.kind = v.serial_kind), 0)
-               + row_number() over (partition by v.serial_kind is null, j.tenant, v.serial_kind order by v.event)
-           end as serial
-    from json_to_recordset(p_events)
-           as v(event int, entry int, nth int, command int, id uuid, type text, schema_version int, serial_kind text, data jsonb)
-    join judged j on j.entry = v.entry and j.refusal is null
+  -- where each entry's positions and serials begin: those before it in the batch, after those in the log
+  accepted as materialized (
+    select j.entry, j.stream, j.tenant, j.expected, j.events, j.models, j.versions,
+           head.position + sum(j.events) over (order by j.entry) - j.events as position,
+           case when j.models > 0 then
+             coalesce((select s.last from serials s where s.tenant = j.tenant and s.kind = 'model'), 0)
+               + sum(j.models) over (partition by j.tenant order by j.entry) - j.models
+           end as model_serial,
+           case when j.versions > 0 then
+             coalesce((select s.last from serials s where s.tenant = j.tenant and s.kind = 'version'), 0)
+               + sum(j.versions) over (partition by j.tenant order by j.entry) - j.versions
+           end as version_serial
+    from judged j
+    where j.refusal is null
   ),
   into_events as (
-    insert into events (position, tenant, stream, version, event_id, type, schema_version, data, metadata, recorded_at)
-    select f.position, f.tenant, f.stream, f.version, f.id, f.type, f.schema_version,
-           case when f.serial is null then f.data else f.data || jsonb_build_object('serial', f.serial) end,
-           c.metadata, now_ms
-    from fresh f join command c on c.command = f.command
-    order by f.position
+    insert into events (position, tenant, stream, version, event_id, type, schema_version, data, metadata, serial, recorded_at)
+    select n.position, n.tenant, n.stream, n.version, n.id, n.type, n.schema_version,
+           -- the data come without the serial where one is asked for, and it is written before the first key
+           case when n.serial is null then n.data
+                else ('{"serial":' || n.serial || case n.data::text when '{}' then '}' else ',' || substr(n.data::text, 2) end)::json end,
+           n.metadata, n.serial, now_ms
+    from (
+      select a.position + v.nth as position, a.tenant, a.stream, a.expected + v.nth as version, v.id, v.type,
+             v.schema_version, v.data, c.metadata,
+             case v.serial_kind when 'model' then a.model_serial + v.nth_of_kind
+                                when 'version' then a.version_serial + v.nth_of_kind end as serial
+      from json_to_recordset(p_events)
+             as v(entry int, nth int, command int, id uuid, type text, schema_version int, serial_kind text, nth_of_kind int, data json)
+      join accepted a on a.entry = v.entry
+      join command c on c.command = v.command
+    ) n
   ),
   into_commands as (
     insert into commands (command_id, request_hash, stream, stream_version, position, status)
-    select c.command_id, c.request_hash, j.stream, j.expected + c.last,
-           coalesce(f.position, head.position), c.status
-    from command c
-    join judged j on j.entry = c.entry and j.refusal is null
-    left join (select f.command, max(f.position) as position from fresh f group by f.command) f on f.command = c.command
+    select c.command_id, c.request_hash, a.stream, a.expected + c.last,
+           case when c.wrote then a.position + c.last else head.position end, c.status
+    from command c join accepted a on a.entry = c.entry
   ),
   into_streams as (
     insert into streams (stream, version)
-    select f.stream, max(f.version) from fresh f group by f.stream
+    select a.stream, a.expected + a.events from accepted a where a.events > 0
     on conflict (stream) do update set version = excluded.version
   ),
   into_serials as (
     insert into serials (tenant, kind, last)
-    select f.tenant, f.serial_kind, max(f.serial) from fresh f where f.serial_kind is not null group by 1, 2
+    select a.tenant, 'model', max(a.model_serial + a.models) from accepted a where a.models > 0 group by a.tenant
+    union all
+    select a.tenant, 'version', max(a.version_serial + a.versions) from accepted a where a.versions > 0 group by a.tenant
     on conflict (tenant, kind) do update set last = excluded.last
   ),
   freed_claims as (
     delete from claims h
     where h.claim = any (array(
-            select c.frees from claim c join judged j on j.entry = c.entry and j.refusal is null where c.frees is not null))
-      and h.stream = any (array(select j.stream from judged j where j.refusal is null))
+            select c.frees from claim c join accepted a on a.entry = c.entry where c.frees is not null))
+      and h.stream = any (array(select a.stream from accepted a))
   ),
   into_claims as (
     insert into claims (claim, stream)
-    select c.takes, j.stream from claim c join judged j on j.entry = c.entry and j.refusal is null
-    where c.takes is not null
+    select c.takes, a.stream from claim c join accepted a on a.entry = c.entry where c.takes is not null
   ),
   keys as materialized (
     select k.* from json_to_recordset(p_keys)
       as k(entry int, effect text, key_id uuid, sha256 text, tenant text, subject text, subject_type text, role text, expires_at timestamptz)
-    join judged j on j.entry = k.entry and j.refusal is null
+    join accepted a on a.entry = k.entry
   ),
   into_keys as (
     insert into api_keys (sha256, key_id, tenant, subject, subject_type, role, expires_at)
@@ -270,15 +288,16 @@ begin
   select json_build_object(
            'position', head.position,
            'recorded_at', (extract(epoch from now_ms) * 1000)::bigint,
-           'refused', (select coalesce(json_agg(json_build_object('entry', j.entry, 'verdict', j.refusal)), '[]')
+           'refused', (select coalesce(json_agg(json_build_array(j.entry, j.refusal)), '[]')
                        from judged j where j.refusal is not null),
            'seen', (select coalesce(json_agg(json_build_object(
                       'command', c.command, 'reused', c.seen_hash is distinct from c.request_hash, 'stream', c.seen_stream,
                       'stream_version', c.seen_version, 'position', c.seen_position, 'status', c.seen_status)), '[]')
                     from command c where c.seen),
-           'serials', (select coalesce(json_agg(json_build_array(f.event, f.serial)), '[]') from fresh f where f.serial is not null)
+           'serials', (select coalesce(json_agg(json_build_array(a.entry, a.model_serial, a.version_serial)), '[]')
+                       from accepted a where a.models + a.versions > 0)
          ),
-         (select count(*) from fresh)
+         (select coalesce(sum(a.events), 0) from accepted a)
     into answer, appended;
 
   if appended > 0 then
