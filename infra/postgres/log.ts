@@ -33,10 +33,11 @@ type EventRow = {
   schema_version: number;
   data: object;
   metadata: EventMetadata;
+  serial: number | null;
   recorded_ms: string;
 };
 
-const eventColumns = `position, tenant, stream, version, event_id, type, schema_version, data, metadata,
+const eventColumns = `position, tenant, stream, version, event_id, type, schema_version, data, metadata, serial,
   (extract(epoch from recorded_at) * 1000)::bigint as recorded_ms`;
 
 const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
@@ -59,7 +60,7 @@ function recordedEvent(row: EventRow): RecordedEvent {
     correlation_id: metadata.correlation_id,
     causation_id: metadata.causation_id,
     traceparent: metadata.traceparent,
-    data: row.data,
+    data: row.serial === null ? row.data : { ...row.data, serial: row.serial },
   };
 }
 
@@ -101,8 +102,7 @@ function batchArguments(entries: readonly AppendEntry[]): string[] {
           schema_version: event.schema_version,
           serial_kind: event.serial_kind ?? undefined,
           nth_of_kind: event.serial_kind === null ? undefined : ++asked[event.serial_kind],
-          // the log writes the serial where one is asked for
-          data: event.serial_kind === null ? event.data : { ...event.data, serial: undefined },
+          data: event.data,
         });
       commandRows.push({
         command: commandIndex,

@@ -42,7 +42,7 @@ create table log.events (
   schema_version integer not null,
   data json not null,               -- json, not jsonb: kept as it was written, and making jsonb cost a third of an append
   metadata json not null,           -- actor, occurred_at, reason, command_id, correlation_id, causation_id, traceparent
-  serial integer,                   -- the short number in data.serial, of events that got one
+  serial integer,                   -- the short number that readers see as data.serial, of events that asked for one
   recorded_at timestamptz not null,
   constraint one_event_a_stream_version unique (stream, version),
   constraint one_event_an_id unique (event_id)
@@ -135,8 +135,7 @@ create trigger audit_records_are_history before update or delete or truncate on 
 --                one a stream; how many events it has, and how many of them ask for a serial of each kind
 --   p_commands {command, entry, command_id, request_hash, status, last, wrote, metadata}
 --                `last`: the entry's events up to and with this command's; `wrote`: it has any
---   p_events   {entry, nth, command, id, type, schema_version, serial_kind, nth_of_kind, data}    both count from 1 in the
---                entry; the data of an event that asks for a serial have none yet
+--   p_events   {entry, nth, command, id, type, schema_version, serial_kind, nth_of_kind, data}    both count from 1 in the entry
 --   p_claims   {entry, takes, frees}                                                one name each, the other absent
 --   p_keys     {entry, effect, key_id, sha256, tenant, subject, subject_type, role, expires_at}
 -- Returns {position, recorded_at, refused: [[entry, verdict]], seen: [{command, …}], serials: [[entry, model, version]]}:
@@ -226,21 +225,14 @@ begin
   ),
   into_events as (
     insert into events (position, tenant, stream, version, event_id, type, schema_version, data, metadata, serial, recorded_at)
-    select n.position, n.tenant, n.stream, n.version, n.id, n.type, n.schema_version,
-           -- the data come without the serial where one is asked for, and it is written before the first key
-           case when n.serial is null then n.data
-                else ('{"serial":' || n.serial || case n.data::text when '{}' then '}' else ',' || substr(n.data::text, 2) end)::json end,
-           n.metadata, n.serial, now_ms
-    from (
-      select a.position + v.nth as position, a.tenant, a.stream, a.expected + v.nth as version, v.id, v.type,
-             v.schema_version, v.data, c.metadata,
-             case v.serial_kind when 'model' then a.model_serial + v.nth_of_kind
-                                when 'version' then a.version_serial + v.nth_of_kind end as serial
-      from json_to_recordset(p_events)
-             as v(entry int, nth int, command int, id uuid, type text, schema_version int, serial_kind text, nth_of_kind int, data json)
-      join accepted a on a.entry = v.entry
-      join command c on c.command = v.command
-    ) n
+    select a.position + v.nth, a.tenant, a.stream, a.expected + v.nth, v.id, v.type, v.schema_version, v.data, c.metadata,
+           case v.serial_kind when 'model' then a.model_serial + v.nth_of_kind
+                              when 'version' then a.version_serial + v.nth_of_kind end,
+           now_ms
+    from json_to_recordset(p_events)
+           as v(entry int, nth int, command int, id uuid, type text, schema_version int, serial_kind text, nth_of_kind int, data json)
+    join accepted a on a.entry = v.entry
+    join command c on c.command = v.command
   ),
   into_commands as (
     insert into commands (command_id, request_hash, stream, stream_version, position, status)
