@@ -1,7 +1,7 @@
 // The projector, wired: it folds events into views, and answers reads from them.
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
-import type { Pool } from 'pg';
+import { Pool } from 'pg';
 import type { EventLog } from '#events/log.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
@@ -9,7 +9,6 @@ import type { HttpServer } from '#infra/http/server.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
-import { openPool } from '#infra/postgres/connect.ts';
 import type { Migrations } from '#infra/postgres/migrate.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
@@ -34,7 +33,7 @@ import { versionReadRoutes } from './routes/versions.ts';
 import { readTotals } from './totals.ts';
 import { findViewPosition } from './view-position.ts';
 import { views } from './views.ts';
-import { openWriter } from './writer.ts';
+import { openWriter, viewsConnection } from './writer.ts';
 
 export const viewsMigrations: Migrations = {
   folder: path.join(import.meta.dirname, 'migrations'),
@@ -65,17 +64,11 @@ export function projectorApp(deps: {
   const onError = (error: unknown): void =>
     logger.warn({ err: error }, 'a connection to the views broke');
   const writer = openWriter({ url: databaseUrl, name: 'modelog-projector', onError });
-  const readPool = openPool({
-    url: databaseUrl,
-    name: 'modelog-views',
-    role: 'modelog_service',
-    size: readConnectionsMax,
-    onError,
+  const readPool = new Pool({
+    ...viewsConnection({ url: databaseUrl, name: 'modelog-views' }),
+    max: readConnectionsMax,
   });
-  // Plans are made while the tables are still empty, where a scan looks cheap; every lookup here has an index.
-  readPool.on('connect', (client) => {
-    client.query('set enable_seqscan = off').catch(onError);
-  });
+  readPool.on('error', onError);
   const reader = openReader(readPool);
   const topic = (kafka?.topics ?? topicsOf()).modelLifecycle.topic;
   const findPosition = (): Promise<number> =>

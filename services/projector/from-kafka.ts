@@ -15,6 +15,7 @@ import type {
   OutgoingMessage,
   ReceivedMessage,
 } from '#infra/kafka/port.ts';
+import { messageBytesMax } from '#infra/kafka/topics.ts';
 import type { Topics } from '#infra/kafka/topics.ts';
 import { UndecodableMessage } from '#infra/kafka/undecodable.ts';
 import { isTransient } from '#infra/postgres/connect.ts';
@@ -23,7 +24,7 @@ import { openApplier } from './apply.ts';
 import type { Applied, Applier } from './apply.ts';
 import { openDeadLetters } from './dead-letters.ts';
 import { advance, claim, ClaimLost, findServing, targetOf } from './generations.ts';
-import type { Claim } from './generations.ts';
+import type { Checkpoint, Claim } from './generations.ts';
 import type { Observer, Projection } from './projection.ts';
 import { isTableGone } from './reader.ts';
 import type { View } from './views/view.ts';
@@ -31,6 +32,8 @@ import type { Writer } from './writer.ts';
 
 /** Longer batches are applied in parts, with a sign of life to the group between them. */
 const chunkMessagesMax = 1_000;
+/** An id is a UUID; whoever writes a longer one need not fill the checkpoints. */
+const markCharactersMax = 64;
 
 /** A message with what it says, or why it says nothing that can be applied. */
 type Read =
@@ -102,8 +105,14 @@ export function projectFromKafka(options: {
 
   async function onBatch(batch: Batch, context: BatchContext): Promise<void> {
     const held = claims.get(batch.partition) ?? (await claimPartition(batch.partition));
-    const isAhead = held.nextOffset !== null && batch.firstOffset > held.nextOffset;
-    if (isAhead && !batch.jumped) return context.seek(held.nextOffset!);
+    if (!batch.jumped && held.nextOffset !== null) {
+      if (batch.firstOffset > held.nextOffset) return context.seek(firstOffsetOf(held)!);
+      if (isMadeAnew(batch, held)) {
+        logger.warn({ partition: batch.partition }, 'the topic was made anew; it is read again');
+        claims.set(batch.partition, { ...held, nextOffset: null, mark: null });
+        return context.seek(0);
+      }
+    }
     for (let at = 0; at < batch.messages.length; at += chunkMessagesMax) {
       if (at > 0) await context.heartbeat();
       const chunk = batch.messages.slice(at, at + chunkMessagesMax);
@@ -127,7 +136,7 @@ export function projectFromKafka(options: {
     const unread = read.filter((one) => one.fault !== undefined);
     await letters.send(
       unread.map(({ message, fault }) =>
-        deadLetterOf(message, batch, fault.reason, fault.explanation),
+        deadLetterOf(carriable(message), batch, fault.reason, fault.explanation),
       ),
     );
     if (unread.length > 0)
@@ -138,10 +147,10 @@ export function projectFromKafka(options: {
     const own = read.flatMap(({ event }) => event ?? []);
     const events = [...own, ...(await newestOf(unread, batch.partition))];
     const position = Math.max(held.position, ...own.map((event) => event.position));
-    const to = {
-      position,
-      nextOffset: batch.jumped ? nextOffset : Math.max(held.nextOffset ?? 0, nextOffset),
-    };
+    const isBehind = !batch.jumped && nextOffset < (held.nextOffset ?? 0);
+    const to: Checkpoint = isBehind
+      ? { position, nextOffset: held.nextOffset, mark: held.mark }
+      : { position, nextOffset, mark: markOf(messages.at(-1)!) };
     const applied = await applier.apply(events, (transaction) => advance(transaction, held, to));
     claims.set(batch.partition, { ...held, ...to });
     await letters.send(lettersOf(applied, read, batch));
@@ -216,6 +225,23 @@ export function projectFromKafka(options: {
     },
   };
 }
+
+/** Where to read on: at the last message that was applied, so that it can be seen to be still there. */
+const firstOffsetOf = ({ nextOffset, mark }: Claim): number | null =>
+  nextOffset === null || mark === null ? nextOffset : nextOffset - 1;
+
+/** Tells a message from another one that has its offset in a topic made anew, and was sent at another time. */
+const markOf = ({ timestampMs, headers }: ReceivedMessage): string =>
+  `${timestampMs} ${headers['ce_id']?.toString().slice(0, markCharactersMax) ?? ''}`;
+
+function isMadeAnew({ messages }: Batch, { nextOffset, mark }: Claim): boolean {
+  const last = messages.find(({ offset }) => offset === nextOffset! - 1);
+  return last !== undefined && mark !== null && markOf(last) !== mark;
+}
+
+/** A value too large for the topic is too large for its dead letters: they say how large it was, and where it lies. */
+const carriable = (message: ReceivedMessage): ReceivedMessage =>
+  (message.value?.length ?? 0) > messageBytesMax ? { ...message, value: null } : message;
 
 const faulty = (message: ReceivedMessage, reason: string, explanation: string): Read => ({
   message,

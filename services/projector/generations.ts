@@ -30,7 +30,12 @@ export type Claim = {
   position: number;
   /** Kafka's offset of the next message, or null before the first. */
   nextOffset: number | null;
+  /** What tells the message before it from any other; null where there is none. */
+  mark: string | null;
 };
+
+/** How far a batch brings a partition. */
+export type Checkpoint = Pick<Claim, 'position' | 'nextOffset' | 'mark'>;
 
 /** Somebody else has claimed the partition: nothing of the batch was written. */
 export class ClaimLost extends Error {
@@ -136,6 +141,7 @@ export async function claim(
     epoch: row.epoch,
     position: Number(row.position),
     nextOffset: row.next_offset === null ? null : Number(row.next_offset),
+    mark: row.mark,
   };
 }
 
@@ -150,6 +156,7 @@ type OffsetRow = {
   owner: string | null;
   position: string;
   next_offset: string | null;
+  mark: string | null;
 };
 
 /** Locks in the order of the partitions, so that two that claim at once cannot wait for each other. */
@@ -165,7 +172,7 @@ async function raiseEpochs(
        order by partition for update)
      update views.offsets o set epoch = o.epoch + 1, owner = coalesce($3, o.owner)
      from locked l where o.generation = $1 and o.partition = l.partition
-     returning o.partition, o.epoch, o.owner, o.position, o.next_offset`,
+     returning o.partition, o.epoch, o.owner, o.position, o.next_offset, o.mark`,
     [generation, claimed, owner],
   );
   return rows;
@@ -178,13 +185,13 @@ async function raiseEpochs(
 export async function advance(
   transaction: Transaction,
   held: Claim,
-  to: { position: number; nextOffset: number | null },
+  to: Checkpoint,
 ): Promise<void> {
   const { rowCount } = await transaction.query({
     name: 'advance',
-    text: `update views.offsets set position = $4, next_offset = $5
+    text: `update views.offsets set position = $4, next_offset = $5, mark = $6
            where generation = $1 and partition = $2 and epoch = $3`,
-    values: [held.generation, held.partition, held.epoch, to.position, to.nextOffset],
+    values: [held.generation, held.partition, held.epoch, to.position, to.nextOffset, to.mark],
   });
   if (rowCount === 0) throw new ClaimLost(`partition ${held.partition} was claimed by another`);
 }
@@ -240,7 +247,8 @@ export async function takeOver(transaction: Transaction, from: number, to: numbe
   ]);
   await transaction.query('update views.generations set serves = true where generation = $1', [to]);
   await transaction.query(
-    `update views.offsets n set epoch = o.epoch + 1, owner = o.owner, position = o.position, next_offset = o.next_offset
+    `update views.offsets n set epoch = o.epoch + 1, owner = o.owner, position = o.position,
+       next_offset = o.next_offset, mark = o.mark
      from views.offsets o where o.generation = $1 and n.generation = $2 and o.partition = n.partition`,
     [from, to],
   );

@@ -1,7 +1,8 @@
-// The one connection that writes views: transactions on it, one at a time, and a new one when it breaks.
+// The one connection that writes views: statements and transactions in turn, and a new one when it breaks.
 import { Client, DatabaseError } from 'pg';
-import type { QueryConfig, QueryResult, QueryResultRow } from 'pg';
+import type { ClientConfig, QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { connection } from '#infra/postgres/connect.ts';
+import type { ConnectOptions } from '#infra/postgres/connect.ts';
 
 /** What statements are sent to: a transaction, a connection or a pool. */
 export type Transaction = {
@@ -11,8 +12,20 @@ export type Transaction = {
   ) => Promise<QueryResult<Row>>;
 };
 
+/**
+ * A connection to the views. Plans are made while the tables are still empty, where a scan looks cheap; but every lookup
+ * has an index.
+ */
+export function viewsConnection(
+  options: Omit<ConnectOptions, 'role'>,
+  settings = '',
+): ClientConfig {
+  const config = connection({ ...options, role: 'modelog_service' });
+  return { ...config, options: `${config.options} -c enable_seqscan=off ${settings}` };
+}
+
 export type Writer = {
-  /** A statement outside any transaction. */
+  /** A statement outside any transaction; within one it would wait for its own end. */
   query: Transaction['query'];
   /** Runs the body in a transaction: committed when it resolves, rolled back when it rejects. */
   transaction: <Result>(body: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
@@ -34,15 +47,9 @@ export function openWriter(options: {
   let current: Client | null = null;
 
   async function connect(): Promise<Client> {
-    const { statementTimeoutMs } = options;
-    const config = connection({
-      url: options.url,
-      name: options.name,
-      role: 'modelog_service',
-      ...(statementTimeoutMs === undefined ? {} : { statementTimeoutMs }),
-    });
-    // Plans are made while the tables are still empty, where a scan looks cheap; every lookup here has an index.
-    config.options += ' -c synchronous_commit=off -c enable_seqscan=off';
+    const { url, name, statementTimeoutMs } = options;
+    const timeout = statementTimeoutMs === undefined ? {} : { statementTimeoutMs };
+    const config = viewsConnection({ url, name, ...timeout }, '-c synchronous_commit=off');
     const client = new Client(config);
     client.on('error', (error) => {
       drop(client);
@@ -84,22 +91,36 @@ export function openWriter(options: {
     },
   });
 
+  /** One at a time: a statement of somebody else must not become part of a transaction. */
+  let last: Promise<unknown> = Promise.resolve();
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = last.then(work, work);
+    last = result.catch(() => undefined);
+    return result;
+  }
+
+  async function transaction<Result>(
+    body: (transaction: Transaction) => Promise<Result>,
+  ): Promise<Result> {
+    const connected = await client();
+    const guardedTransaction = guarded(connected);
+    await guardedTransaction.query('begin');
+    try {
+      const result = await body(guardedTransaction);
+      await guardedTransaction.query('commit');
+      return result;
+    } catch (error) {
+      // Without a rollback the next transaction would begin inside this one.
+      if (current === connected)
+        await guardedTransaction.query('rollback').catch(() => drop(connected));
+      throw error;
+    }
+  }
+
   return {
-    query: async (statement, values) => guarded(await client()).query(statement, values),
-    transaction: async (body) => {
-      const connected = await client();
-      const transaction = guarded(connected);
-      await transaction.query('begin');
-      try {
-        const result = await body(transaction);
-        await transaction.query('commit');
-        return result;
-      } catch (error) {
-        // Without a rollback the next transaction would begin inside this one.
-        if (current === connected) await transaction.query('rollback').catch(() => drop(connected));
-        throw error;
-      }
-    },
+    query: (statement, values) =>
+      inTurn(async () => guarded(await client()).query(statement, values)),
+    transaction: (body) => inTurn(() => transaction(body)),
     close: async () => {
       const open = await connecting?.catch(() => null);
       connecting = null;

@@ -1,8 +1,12 @@
 // Invariant I8: every view equals the fold of the log up to where it is. Folds by the rules' own fold, not by the projector's.
 import { Client } from 'pg';
+import type { RecordedEvent } from '#events/envelope.ts';
+import { pageEventsMax } from '#events/log.ts';
 import type { RecordedModelEvent } from '#events/model/events.ts';
 import { evolveModelState, initialModelState } from '#events/model/state.ts';
 import type { ModelState } from '#events/model/state.ts';
+import { openPool } from '#infra/postgres/connect.ts';
+import { openPostgresLog } from '#infra/postgres/log.ts';
 
 export type ViewViolation = {
   invariant: 'I8';
@@ -24,13 +28,13 @@ export async function checkViews(url: string): Promise<ViewViolation[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
-    return await check(client);
+    return await check(client, await readLog(url));
   } finally {
     await client.end();
   }
 }
 
-async function check(client: Client): Promise<ViewViolation[]> {
+async function check(client: Client, events: readonly RecordedEvent[]): Promise<ViewViolation[]> {
   const { rows: served } = await client.query<{
     view: string;
     generation: number;
@@ -64,7 +68,8 @@ async function check(client: Client): Promise<ViewViolation[]> {
     timeline: new Map(),
     stats: new Map(),
   };
-  for (const event of await readLog(client)) {
+  for (const recorded of events) {
+    const event = recorded as RecordedModelEvent;
     const place = applied.get(event.stream);
     if (event.stream_version > (place?.version ?? 0)) {
       if (place?.parked !== true && event.position <= Number(checkpoint[0]!.position))
@@ -153,14 +158,19 @@ async function checkColumns(
   }));
 }
 
-async function readLog(client: Client): Promise<RecordedModelEvent[]> {
-  const { rows } = await client.query(
-    `select position::int, tenant, stream, version as stream_version, event_id as id, type, schema_version, data,
-       metadata -> 'actor' as actor, metadata ->> 'reason' as reason,
-       to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
-     from log.events order by position`,
-  );
-  return rows as RecordedModelEvent[];
+async function readLog(url: string): Promise<RecordedEvent[]> {
+  const onError = (): void => undefined;
+  const pool = openPool({ url, name: 'checker', role: 'modelog_service', size: 1, onError });
+  const log = openPostgresLog({ url, pool, failpoint: () => undefined, onError });
+  const events: RecordedEvent[] = [];
+  for (;;) {
+    const page = await log.readAll(events.at(-1)?.position ?? 0, pageEventsMax);
+    events.push(...page);
+    if (page.length < pageEventsMax) break;
+  }
+  await log.close();
+  await pool.end();
+  return events;
 }
 
 async function rowsOf(client: Client, sql: string): Promise<Rows> {

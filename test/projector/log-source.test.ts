@@ -19,7 +19,7 @@ import { openWriter } from '#services/projector/writer.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
 import { checkViews } from '#test/checker/views.ts';
 import { eventually } from '#test/eventually.ts';
-import { deploying, newVersion, openRegistry, promoting, registering } from './registry.ts';
+import { liveAModel, newVersion, openRegistry, registering } from './registry.ts';
 import type { TestRegistry } from './registry.ts';
 
 let registry: TestRegistry;
@@ -66,34 +66,10 @@ function project(failpoint = (): void => undefined) {
 const isCaughtUp = async ({ seen }: { seen: { position: number } }): Promise<boolean> =>
   seen.position === (await registry.log.head()).position;
 
-/** A life with every kind of event in it. */
-async function liveAModel(name: string): Promise<void> {
-  const model = await registry.register(
-    registering(name, { framework: 'pytorch', team: 'vision', tags: { a: 'b' } }, newVersion('v1')),
-  );
-  const at = (number: number) => ({ version: { by: 'number', number } as const });
-  await registry.tell(model, { type: 'CreateVersion', version: newVersion('v2') });
-  await registry.tell(model, { type: 'CreateVersion', version: newVersion(null) });
-  await registry.tell(model, { type: 'StartTesting', ...at(1) });
-  await registry.tell(model, { type: 'Approve', ...at(1) });
-  await registry.tell(model, { type: 'Reject', ...at(2) });
-  await registry.tell(model, promoting(1, 'staging'));
-  await registry.tell(model, promoting(1, 'production'));
-  const first = deploying(1, 'eu');
-  await registry.tell(model, first);
-  await registry.tell(model, deploying(2, 'eu'));
-  await registry.tell(model, promoting(3, 'production'));
-  await registry.tell(model, { type: 'SetDefault', ...at(3) });
-  await registry.tell(model, { type: 'UpdateModel', patch: { framework: 'jax', team: null } });
-  await registry.tell(model, { type: 'Demote', ...at(3), to_stage: 'staging' });
-  await registry.tell(model, { type: 'Restore', ...at(1), to_stage: 'development' });
-  await registry.tell(model, { type: 'Deprecate', ...at(1), sunset_at: null });
-}
-
 test('a view equals the fold of the log, whatever happened to the models', async () => {
-  await liveAModel('before');
+  await liveAModel(registry, 'before');
   const projector = project();
-  await liveAModel('after');
+  await liveAModel(registry, 'after');
   await eventually(() => isCaughtUp(projector));
   expect(await checkViews(registry.url)).toEqual([]);
   const { rows } = await registry.pool.query('select count(*)::int as models from views.models_g1');
@@ -101,7 +77,7 @@ test('a view equals the fold of the log, whatever happened to the models', async
 });
 
 test('a row that somebody changed is found by the checker', async () => {
-  await liveAModel('edited');
+  await liveAModel(registry, 'edited');
   const projector = project();
   await eventually(() => isCaughtUp(projector));
   const admin = new Client({ connectionString: registry.url });
@@ -120,8 +96,8 @@ test('a row that somebody changed is found by the checker', async () => {
 });
 
 test('events that come twice, late, or with a gap leave the views exact', async () => {
-  await liveAModel('first');
-  await liveAModel('second');
+  await liveAModel(registry, 'first');
+  await liveAModel(registry, 'second');
   const { log, writer } = registry;
   const events = await log.readAll(0, 1000);
   const held = await claim(writer, 1, logPartition, 'test');
@@ -135,17 +111,17 @@ test('events that come twice, late, or with a gap leave the views exact', async 
   const order = [3, 2, 2, 9, 4, events.length - 1, 0, 11, 7];
   for (const index of order)
     await applier.apply([events[index]!, events[(index * 7) % events.length]!], (transaction) =>
-      advance(transaction, held, { position: 0, nextOffset: null }),
+      advance(transaction, held, { position: 0, nextOffset: null, mark: null }),
     );
   applier.forget();
   await applier.apply([...events, ...events.toReversed()], (transaction) =>
-    advance(transaction, held, { position: events.length, nextOffset: null }),
+    advance(transaction, held, { position: events.length, nextOffset: null, mark: null }),
   );
   expect(await checkViews(registry.url)).toEqual([]);
 });
 
 test('a batch of one whose claim was taken over leaves nothing', async () => {
-  await liveAModel('model');
+  await liveAModel(registry, 'model');
   const { log, writer } = registry;
   const events = await log.readAll(0, 1000);
   const target = targetOf(await findServing(writer), views);
@@ -155,7 +131,7 @@ test('a batch of one whose claim was taken over leaves nothing', async () => {
   await claim(writer, 1, 3, 'second');
   await expect(
     applier.apply(events, (transaction) =>
-      advance(transaction, held, { position: events.length, nextOffset: null }),
+      advance(transaction, held, { position: events.length, nextOffset: null, mark: null }),
     ),
   ).rejects.toThrow(ClaimLost);
   const { rows } = await registry.pool.query(
@@ -169,11 +145,11 @@ test('of two projectors one applies; the other takes over when it ends', async (
   await eventually(() => first.projection.state === 'running');
   const second = project();
   await eventually(() => second.projection.state === 'running');
-  await liveAModel('one');
+  await liveAModel(registry, 'one');
   await eventually(() => isCaughtUp(second));
   await eventually(() => first.projection.state === 'standing by');
   await second.projection.stop();
-  await liveAModel('two');
+  await liveAModel(registry, 'two');
   await eventually(() => isCaughtUp(first));
   expect(await checkViews(registry.url)).toEqual([]);
 });
@@ -192,7 +168,7 @@ test('what cannot be applied parks its stream, and the others go on', async () =
   await registry.tell(unstorable, { type: 'CreateVersion', version });
   await registry.tell(unstorable, { type: 'UpdateModel', patch: { owner: 'Grace' } });
   const projector = project();
-  await liveAModel('whole');
+  await liveAModel(registry, 'whole');
   await eventually(() => isCaughtUp(projector));
   expect(await checkViews(registry.url)).toEqual([]);
   const { rows } = await registry.pool.query(

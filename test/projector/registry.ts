@@ -230,6 +230,31 @@ export async function openRegistry() {
 
 export type TestRegistry = Awaited<ReturnType<typeof openRegistry>>;
 
+/** A life with every kind of event in it. */
+export async function liveAModel(registry: TestRegistry, name: string): Promise<Model> {
+  const model = await registry.register(
+    registering(name, { framework: 'pytorch', team: 'vision', tags: { a: 'b' } }, newVersion('v1')),
+  );
+  const at = (number: number) => ({ version: { by: 'number', number } as const });
+  await registry.tell(model, { type: 'CreateVersion', version: newVersion('v2') });
+  await registry.tell(model, { type: 'CreateVersion', version: newVersion(null) });
+  await registry.tell(model, { type: 'StartTesting', ...at(1) });
+  await registry.tell(model, { type: 'Approve', ...at(1) });
+  await registry.tell(model, { type: 'Reject', ...at(2) });
+  await registry.tell(model, promoting(1, 'staging'));
+  await registry.tell(model, promoting(1, 'production'));
+  const first = deploying(1, 'eu');
+  await registry.tell(model, first);
+  await registry.tell(model, deploying(2, 'eu'));
+  await registry.tell(model, promoting(3, 'production'));
+  await registry.tell(model, { type: 'SetDefault', ...at(3) });
+  await registry.tell(model, { type: 'UpdateModel', patch: { framework: 'jax', team: null } });
+  await registry.tell(model, { type: 'Demote', ...at(3), to_stage: 'staging' });
+  await registry.tell(model, { type: 'Restore', ...at(1), to_stage: 'development' });
+  await registry.tell(model, { type: 'Deprecate', ...at(1), sunset_at: null });
+  return model;
+}
+
 function entryOf(
   stream: string,
   expected_version: number,

@@ -41,6 +41,7 @@ create table views.offsets (
   owner text,                         -- the process that applies; it stands by when another has taken over
   position bigint not null default 0, -- of the last event applied
   next_offset bigint,                 -- Kafka's, of the next message; null before the first
+  mark text,                          -- of the message before it: another one there means that the topic was made anew
   primary key (generation, partition)
 ) with (fillfactor = 10);
 

@@ -1,0 +1,195 @@
+// Rebuilding views beside those that serve, also while events are written, and redriving what is parked.
+import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openLogger } from '#infra/telemetry/logger.ts';
+import { projectFromLog } from '#services/projector/from-log.ts';
+import { findServing } from '#services/projector/generations.ts';
+import { findParkedStreams, redrive } from '#services/projector/parking.ts';
+import type { Projection } from '#services/projector/projection.ts';
+import { rebuild, RebuildRefused } from '#services/projector/rebuild.ts';
+import type { RebuildProgress } from '#services/projector/rebuild.ts';
+import { findViewPosition } from '#services/projector/view-position.ts';
+import { views } from '#services/projector/views.ts';
+import type { View } from '#services/projector/views/view.ts';
+import { openWriter } from '#services/projector/writer.ts';
+import type { Writer } from '#services/projector/writer.ts';
+import { checkViews } from '#test/checker/views.ts';
+import { eventually } from '#test/eventually.ts';
+import { liveAModel, newVersion, openRegistry, registering } from './registry.ts';
+import type { TestRegistry } from './registry.ts';
+
+let registry: TestRegistry;
+let projection: Projection;
+let writer: Writer;
+const at = { position: 0 };
+beforeEach(async () => {
+  registry = await openRegistry();
+  at.position = 0;
+  writer = openWriter({ url: registry.url, name: 'test', onError: () => undefined });
+  projection = projectFromLog({
+    log: registry.log,
+    head: registry.head,
+    writer,
+    views,
+    owner: randomUUID(),
+    failpoint: () => undefined,
+    observer: {
+      serving: () => undefined,
+      applied: () => undefined,
+      reached: (position) => void (at.position = position),
+    },
+    logger: openLogger('silent'),
+  });
+});
+afterEach(async () => {
+  await projection.stop();
+  await writer.close();
+  await registry.close();
+});
+
+const caughtUp = () => eventually(async () => at.position === (await registry.log.head()).position);
+
+const rebuildViews = (
+  rebuilt: readonly View[],
+  onProgress: (progress: RebuildProgress) => void = () => undefined,
+) =>
+  rebuild({
+    url: registry.url,
+    log: registry.log,
+    views,
+    rebuilt,
+    servingPosition: () =>
+      findViewPosition({
+        views: registry.pool,
+        log: registry.pool,
+        topic: 'none',
+        onServing: () => undefined,
+      }),
+    onProgress,
+  });
+
+const viewsNamed = (...names: string[]): View[] => views.filter(({ name }) => names.includes(name));
+
+/** A change by hand, as nobody should make it. */
+async function edit(sql: string): Promise<void> {
+  const admin = new Client({ connectionString: registry.url });
+  await admin.connect();
+  await admin.query(sql);
+  await admin.end();
+}
+
+const tables = async (): Promise<string[]> => {
+  const { rows } = await registry.pool.query<{ table: string }>(
+    `select tablename as table from pg_tables where schemaname = 'views' and tablename ~ '_g[0-9]+$' order by 1`,
+  );
+  return rows.map(({ table }) => table);
+};
+
+test('views rebuilt while events are written equal the fold of the log, and go on', async () => {
+  for (const name of ['a', 'b', 'c']) await liveAModel(registry, name);
+  const rebuilt = new AbortController();
+  const writing = (async () => {
+    for (let nth = 0; !rebuilt.signal.aborted; nth++) await liveAModel(registry, `during-${nth}`);
+  })();
+  const report = await rebuildViews(views).finally(() => rebuilt.abort());
+  await writing;
+  expect(report.differences).toEqual([]);
+  await liveAModel(registry, 'after');
+  await caughtUp();
+  expect(await checkViews(registry.url)).toEqual([]);
+  const { generation } = await findServing(writer);
+  expect(generation).toBe(report.generation);
+  expect(await tables()).toEqual(
+    ['deployments', 'models', 'stats', 'stream_versions', 'timeline', 'versions'].map(
+      (name) => `${name}_g${generation}`,
+    ),
+  );
+});
+
+test('one view can be rebuilt alone; the others stay where they are', async () => {
+  await liveAModel(registry, 'a');
+  await caughtUp();
+  const { generation } = await rebuildViews(viewsNamed('stats'));
+  await liveAModel(registry, 'b');
+  await caughtUp();
+  expect(await checkViews(registry.url)).toEqual([]);
+  expect((await tables()).filter((name) => name.startsWith('stats'))).toEqual([
+    `stats_g${generation}`,
+  ]);
+  expect(await tables()).toContain('models_g1');
+  await rebuildViews(viewsNamed('models', 'stats'));
+  await liveAModel(registry, 'c');
+  await caughtUp();
+  expect(await checkViews(registry.url)).toEqual([]);
+});
+
+test('a rebuild says which rows were wrong, and corrects them', async () => {
+  const model = await liveAModel(registry, 'edited');
+  await liveAModel(registry, 'untouched');
+  await caughtUp();
+  const modelId = model.state.model!.model_id;
+  await edit(`update views.models_g1 set name = 'forged' where model_id = '${modelId}'`);
+  await edit(`delete from views.timeline_g1 where model_id = '${modelId}' and stream_version = 2`);
+  await edit(`update views.stats_g1 set count = 77 where dimension = 'versions'`);
+  expect(await checkViews(registry.url)).not.toEqual([]);
+  const { differences } = await rebuildViews(views);
+  expect(differences).toEqual(
+    expect.arrayContaining([
+      { view: 'models', row: modelId, in: 'both' },
+      { view: 'timeline', row: `${modelId}/2`, in: 'rebuilt' },
+      { view: 'stats', row: expect.stringMatching(/^default\/versions\/\//), in: 'both' },
+    ]),
+  );
+  await caughtUp();
+  expect(await checkViews(registry.url)).toEqual([]);
+});
+
+test('a rebuild that was given up leaves what serves, and the next one clears away', async () => {
+  await liveAModel(registry, 'a');
+  await caughtUp();
+  const giveUp = ({ step }: RebuildProgress): void => {
+    if (step === 'switching') throw new Error('given up');
+  };
+  await expect(rebuildViews(views, giveUp)).rejects.toThrow('given up');
+  expect((await tables()).some((name) => name.endsWith('_g2'))).toBe(true);
+  await liveAModel(registry, 'b');
+  await caughtUp();
+  expect(await checkViews(registry.url)).toEqual([]);
+  await rebuildViews(viewsNamed('timeline'));
+  expect((await tables()).some((name) => name.endsWith('_g2'))).toBe(false);
+});
+
+test('a view that cannot take what is served now is not switched to', async () => {
+  await liveAModel(registry, 'a');
+  await caughtUp();
+  const stats = views.find(({ name }) => name === 'stats')!;
+  const failing: View = {
+    ...stats,
+    columns: (row) => ({ ...stats.columns(row), bucket: 'not a number' }),
+  };
+  await expect(rebuildViews([failing])).rejects.toThrow(RebuildRefused);
+  expect((await findServing(writer)).views.get('stats')?.generation).toBe(1);
+});
+
+test('parked streams are applied once the cause is gone; what fails again stays parked', async () => {
+  await edit(`alter table views.versions_g1 add constraint no_v1 check (label <> 'v1')`);
+  const broken = await registry.register(registering('broken', {}, newVersion('v1')));
+  const hopeless = await registry.register(registering('hopeless'));
+  await registry.record(hopeless, 'model.exploded', {});
+  await registry.tell(broken, { type: 'UpdateModel', patch: { owner: 'Grace' } });
+  await caughtUp();
+  const parked = (await findParkedStreams(writer)).map(({ stream }) => stream);
+  expect(new Set(parked)).toEqual(new Set([broken.stream, hopeless.stream]));
+  await expect(rebuildViews(viewsNamed('stats'))).rejects.toThrow(RebuildRefused);
+  await edit('alter table views.versions_g1 drop constraint no_v1');
+  const { log } = registry;
+  const redriven = await redrive({ writer, log, views, stream: null });
+  expect(redriven.find(({ stream }) => stream === hopeless.stream)?.stillParked).toContain(
+    'model.exploded',
+  );
+  expect((await findParkedStreams(writer)).map(({ stream }) => stream)).toEqual([hopeless.stream]);
+  await registry.tell(broken, { type: 'UpdateModel', patch: { owner: 'Ada' } });
+  await caughtUp();
+  expect(await checkViews(registry.url)).toEqual([]);
+});

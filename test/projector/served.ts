@@ -1,0 +1,94 @@
+// The command API and the projector behind one real HTTP server, as `npm start` has them.
+import { openKeyring } from '#infra/auth/keys.ts';
+import { buildServer } from '#infra/http/server.ts';
+import type { Kafka } from '#infra/kafka/open.ts';
+import { openDatabaseClock } from '#infra/postgres/clock.ts';
+import { openPool } from '#infra/postgres/connect.ts';
+import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
+import { followHead } from '#infra/postgres/tail.ts';
+import { openLogger } from '#infra/telemetry/logger.ts';
+import { Registry, requestMetrics } from '#infra/telemetry/metrics.ts';
+import { commandApiApp } from '#services/command-api/app.ts';
+import { projectorApp, viewsMigrations } from '#services/projector/app.ts';
+import { freshDatabase } from '#test/real/postgres.ts';
+
+const adminKey = 'admin-key-of-a-test-0123456789abcdef';
+
+export type Answer = { status: number; headers: Headers; body: Record<string, never> };
+
+export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: null }) {
+  const { kafka } = options;
+  const database = await freshDatabase();
+  const { url } = database;
+  await migrate(url, logMigrations);
+  await migrate(url, viewsMigrations);
+  const logger = openLogger('silent');
+  const onError = (): void => undefined;
+  const pool = openPool({ url, name: 'test', role: 'modelog_service', size: 10, onError });
+  const clock = await openDatabaseClock(pool, onError);
+  const follower = followHead({ url, onError });
+  const registry = new Registry();
+  const common = { databaseUrl: url, pool, follower, clock, registry, logger };
+  const failpoint = (): void => undefined;
+  const commandApi = commandApiApp({ ...common, kafka, failpoint });
+  await commandApi.start({ adminKey, serviceKey: undefined });
+  const { log } = commandApi;
+  const projector = projectorApp({ ...common, log, kafka, failpoint });
+  await projector.start();
+  const server = buildServer({
+    logger,
+    keyring: openKeyring(pool),
+    metrics: requestMetrics(new Registry()),
+  });
+  await server.register(
+    async (scope) => {
+      commandApi.routes(scope);
+      projector.routes(scope);
+    },
+    { prefix: '/api/v1' },
+  );
+  const address = await server.listen({ host: '127.0.0.1', port: 0 });
+
+  async function call(
+    method: string,
+    path: string,
+    body?: object,
+    key = adminKey,
+  ): Promise<Answer> {
+    const response = await fetch(`${address}/api/v1${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, never>,
+    };
+  }
+
+  return {
+    url,
+    pool,
+    log,
+    registry,
+    projector,
+    call,
+    get: (path: string, key?: string) => call('GET', path, undefined, key),
+    post: (path: string, body: object) => call('POST', path, body),
+    async stop(): Promise<void> {
+      await server.close();
+      await projector.stop();
+      await commandApi.stop();
+      await follower.close();
+      clock.close();
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
+
+export type ServedRegistry = Awaited<ReturnType<typeof serveRegistry>>;
