@@ -29,9 +29,8 @@ export function faultsOfSchema(error: ZodError, part: string): Fault[] {
     else if (issue.code === 'invalid_union')
       faults.push({ pointer: place(issue.path), message: unionMessage(issue) });
     else faults.push({ pointer: place(issue.path), message: issue.message });
-    if (faults.length >= faultsMax) break;
   }
-  return faults;
+  return faults.slice(0, faultsMax);
 }
 
 /** Of the alternatives, the one that came furthest says best what is wrong. */
@@ -41,6 +40,9 @@ function unionMessage(
   const messages = new Set(issue.errors.flatMap((issues) => issues.map((one) => one.message)));
   return messages.size === 0 ? issue.message : [...messages].join(', or ');
 }
+
+/** The fault of what must not be given to anybody who walks it by recursion. */
+export const tooDeep = `must not be nested deeper than ${depthMax}`;
 
 /**
  * Whether a parsed body can be stored at all: depth, text that PostgreSQL can hold, finite numbers. Walks without
@@ -59,15 +61,15 @@ export function faultsOfBody(body: unknown): Fault[] {
     } else if (typeof value === 'number') {
       if (!Number.isFinite(value)) fault(path, 'must be a finite number');
     } else if (typeof value === 'object' && value !== null) {
-      if (path.length >= depthMax) fault(path, `must not be nested deeper than ${depthMax}`);
-      else
-        for (const [key, child] of Object.entries(value)) {
-          // it would set an object's prototype wherever a map is filled key by key
-          if (key === '__proto__') fault([...path, key], 'is not allowed as a key');
-          if (!isStorableText(key))
-            fault(path, 'has a key that is not well-formed Unicode without NUL');
-          walk.push({ value: child, path: [...path, key] });
-        }
+      // nothing else is worth telling then
+      if (path.length >= depthMax) return [{ pointer: pointerOf(path), message: tooDeep }];
+      for (const [key, child] of Object.entries(value)) {
+        if (!isStorableText(key))
+          fault(path, 'has a key that is not well-formed Unicode without NUL');
+        // schemas leave it out without a word
+        if (key === '__proto__') fault([...path, key], 'is not a key that can be kept');
+        walk.push({ value: child, path: [...path, key] });
+      }
     }
   }
   return faults;

@@ -1,5 +1,6 @@
 // The HTTP base of every service: one hook that authenticates, routes that declare their permission, problems, timeouts.
 import type * as http from 'node:http';
+import { isUtf8 } from 'node:buffer';
 import Fastify, { LogController } from 'fastify';
 import type {
   FastifyBaseLogger,
@@ -17,8 +18,9 @@ import { LogUnavailable } from '#events/log.ts';
 import type { Keyring } from '#infra/auth/keys.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { RequestMetrics } from '#infra/telemetry/metrics.ts';
-import { faultsOfBody, faultsOfSchema } from './faults.ts';
+import { faultsOfBody, faultsOfSchema, tooDeep } from './faults.ts';
 import { Problem } from './problems.ts';
+import type { Fault } from './problems.ts';
 
 /** A body may hold one event's data and its names. */
 const bodyBytesMax = 640 * 1024;
@@ -36,6 +38,10 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     principal: Principal;
+    /** Size of the body as it arrived. */
+    bodyBytes: number;
+    /** What of the body could not be stored, whatever the route's schema says. */
+    bodyFaults: Fault[] | null;
     /** Whether the key is still good; for answers that take long. */
     isStillAdmitted: () => Promise<boolean>;
   }
@@ -119,33 +125,59 @@ export function buildServer(options: ServerOptions): HttpServer {
     forceCloseConnections: 'idle',
     exposeHeadRoutes: true,
     return503OnClosing: true,
+    // what is not even a path is answered before any hook: as to a stranger
+    frameworkErrors: (_error, request, reply) => {
+      answerProblem(new Problem('not_found'), request, reply);
+    },
   }).withTypeProvider<ZodTypeProvider>();
 
-  server.setValidatorCompiler<ZodType>(({ schema, httpPart }) => (data) => {
-    const result = schema.safeParse(data);
-    if (result.success) return { value: result.data };
-    const reserved = result.error.issues.some(
-      (issue) => issue.code === 'custom' && issue.params?.['reserved'],
-    );
-    const errors = faultsOfSchema(result.error, httpPart ?? 'body');
-    return { error: new Problem(reserved ? 'reserved_name' : 'invalid', { errors }) };
-  });
+  // one hook checks every part, so that one answer names the faults of all
+  server.setValidatorCompiler(() => () => true);
   server.setSerializerCompiler(() => JSON.stringify);
 
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
-    if (text === '') return done(null, undefined);
-    let body: unknown;
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
+    const body = bytes as Buffer;
+    request.bodyBytes = body.length;
+    if (body.length === 0) return done(null, undefined);
+    const malformed = () => new Problem('malformed', { detail: 'the body is not JSON' });
+    if (!isUtf8(body)) return done(malformed());
+    let parsed: unknown;
     try {
-      body = JSON.parse(text as string);
+      parsed = JSON.parse(body.toString());
     } catch {
-      return done(new Problem('malformed', { detail: 'the body is not JSON' }));
+      return done(malformed());
     }
-    const errors = faultsOfBody(body);
-    return errors.length > 0 ? done(new Problem('invalid', { errors })) : done(null, body);
+    const errors = faultsOfBody(parsed);
+    if (errors[0]?.message === tooDeep) return done(new Problem('invalid', { errors }));
+    request.bodyFaults = errors;
+    done(null, parsed);
+  });
+
+  server.addHook('preValidation', (request, _reply, done) => {
+    const { schema } = request.routeOptions;
+    const errors = [...(request.bodyFaults ?? [])];
+    let isReserved = false;
+    const check = (part: 'params' | 'querystring' | 'body', value: unknown): unknown => {
+      const result = (schema?.[part] as ZodType | undefined)?.safeParse(value);
+      if (result === undefined) return value;
+      if (result.success) return result.data;
+      errors.push(...faultsOfSchema(result.error, part));
+      isReserved ||= result.error.issues.some(
+        (issue) => issue.code === 'custom' && issue.params?.['reserved'],
+      );
+      return value;
+    };
+    request.params = check('params', request.params);
+    request.query = check('querystring', request.query);
+    request.body = check('body', request.body);
+    if (errors.length === 0) return done();
+    done(new Problem(isReserved ? 'reserved_name' : 'invalid', { errors }));
   });
 
   server.decorateRequest('principal', null as unknown as Principal);
+  server.decorateRequest('bodyBytes', 0);
+  server.decorateRequest('bodyFaults', null);
   server.decorateRequest('isStillAdmitted', async function (this: FastifyRequest) {
     const token = presentedToken(this);
     return token !== null && (await keyring.find(token)) !== null;
@@ -153,7 +185,8 @@ export function buildServer(options: ServerOptions): HttpServer {
 
   server.addHook('onRoute', (route) => {
     // the reference page brings its own routes
-    if (route.url.startsWith('/docs')) route.config = { ...route.config, permission: 'open' };
+    if (route.url === '/docs' || route.url.startsWith('/docs/'))
+      route.config = { ...route.config, permission: 'open' };
     if (route.config?.permission === undefined)
       throw new AssertionFailed(`${String(route.method)} ${route.url} declares no permission`);
   });

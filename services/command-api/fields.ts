@@ -15,6 +15,9 @@ const metricsMax = 1_000;
 const filesMax = 10_000;
 const listMax = 1_000;
 
+const earliestTime = new Date(0);
+const latestTime = new Date('9999-12-31T23:59:59.999Z');
+
 const word = z.string().min(1).max(wordCharactersMax);
 const prose = z.string().max(textCharactersMax);
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
@@ -46,7 +49,12 @@ const limited = <K, V>(record: z.ZodType<Record<string, V>, K>, most: number) =>
   record.refine((value) => Object.keys(value).length <= most, `must have at most ${most} keys`);
 
 const tags = limited(z.record(tagKey, tagValue), tagsMax);
-const time = z.iso.datetime({ offset: true });
+/** Any RFC 3339 time of these centuries, kept in UTC with milliseconds; PostgreSQL and JSON know no more offsets or years. */
+const time = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .refine((at) => at >= earliestTime && at <= latestTime, 'must be between 1970 and 9999')
+  .transform((at) => at.toISOString());
 
 const modelFields = {
   description: optional(prose),

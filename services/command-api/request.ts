@@ -74,7 +74,7 @@ export function commandHead(
     correlation_id: correlation ?? null,
     traceparent:
       typeof traceparent === 'string' && traceparentPattern.test(traceparent) ? traceparent : null,
-    bytes: Number(headers['content-length'] ?? 0),
+    bytes: request.bodyBytes,
   };
 }
 

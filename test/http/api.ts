@@ -117,10 +117,15 @@ export async function openApi(databaseUrl: string) {
         headers: {
           ...(key === null ? {} : { authorization: `Bearer ${key}` }),
           ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(payload === undefined || 'transfer-encoding' in headers
+            ? {}
+            : { 'content-length': Buffer.byteLength(payload) }),
           ...headers,
         },
       });
-      asking.on('error', reject);
+      asking.on('error', (error) =>
+        reject(new Error(`${method} ${path} was not answered`, { cause: error })),
+      );
       asking.on('response', (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -14,18 +14,24 @@ import type { Resolve } from '../resolve.ts';
 /** Open event streams of one process; each costs a socket and a query a batch. */
 const eventStreamsMax = 1_000;
 const streamPageEvents = 200;
-/** Silence looks like a broken connection to proxies; also how often a revoked key is noticed at the latest. */
-const heartbeatMs = 800;
+/** A revocation holds within a second, of which the keys' own memory takes 650 ms. */
+const admissionCheckMs = 250;
+/** Silence looks like a broken connection to proxies. */
+const heartbeatEveryChecks = 20;
 
 const eventTypes = z
   .string()
   .transform((list) => list.split(','))
   .refine((types) => types.every(isEventType), 'must be event types, comma-separated');
-const position = z.coerce.number().int().nonnegative();
+const wholeNumber = z
+  .string()
+  .regex(/^\d{1,15}$/, 'must be a whole number')
+  .transform(Number);
+const position = wholeNumber;
 
 const eventsQuery = z.strictObject({
   after: position.optional(),
-  limit: z.coerce.number().int().min(1).max(pageEventsMax).default(100),
+  limit: wholeNumber.pipe(z.int().min(1).max(pageEventsMax)).default(100),
   type: eventTypes.optional(),
   model: word.optional(),
 });
@@ -114,8 +120,14 @@ export function eventRoutes(
     raw.write(':\n\n');
     try {
       let cursor = after;
+      let silentChecks = 0;
       while (!ending.signal.aborted && (await request.isStillAdmitted())) {
         const head = follower.position();
+        if (head <= cursor) {
+          if (await nextHead(cursor, ending.signal)) continue;
+          if (++silentChecks % heartbeatEveryChecks === 0) raw.write(':\n\n');
+          continue;
+        }
         const events = await log.readAll(cursor, streamPageEvents, filter);
         for (const event of events)
           raw.write(
@@ -125,7 +137,6 @@ export function eventRoutes(
         cursor = Math.max(cursor, events.at(-1)?.position ?? 0, isWhole ? head : 0);
         // a reader that is slower than the log is waited for, so that nothing piles up here
         if (raw.writableNeedDrain) await drained(ending.signal, raw);
-        else if (isWhole && !(await nextHead(cursor, ending.signal))) raw.write(':\n\n');
       }
     } catch (error) {
       if (!ending.signal.aborted) request.log.warn({ err: error }, 'an event stream ended early');
@@ -135,9 +146,9 @@ export function eventRoutes(
     }
   }
 
-  /** True once there is something beyond the cursor; false after a while without. */
+  /** True once there is something beyond the cursor; false when it is time to check the key again. */
   async function nextHead(cursor: number, ended: AbortSignal): Promise<boolean> {
-    const timeout = AbortSignal.timeout(heartbeatMs);
+    const timeout = AbortSignal.timeout(admissionCheckMs);
     try {
       await follower.beyond(cursor, AbortSignal.any([ended, timeout]));
       return true;

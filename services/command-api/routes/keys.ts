@@ -9,13 +9,17 @@ import { newSecret, secretHash } from '#infra/auth/keys.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { Ask } from '../ask.ts';
+import { ownSubjectPrefix } from '../bootstrap.ts';
 import { prose, time, word } from '../fields.ts';
 import { tenantKind } from '../kinds.ts';
 import { commandHead, sendAnswer } from '../request.ts';
 import type { Streams } from '../streams.ts';
 
 const newKeyBody = z.strictObject({
-  subject: word,
+  subject: word.refine(
+    (subject) => !subject.startsWith(ownSubjectPrefix),
+    `must not begin with "${ownSubjectPrefix}", as the registry's own do`,
+  ),
   subject_type: z.enum(['user', 'service']).default('user'),
   role: z.enum(roles),
   description: prose.nullish(),
@@ -105,7 +109,12 @@ export function keyRoutes(
         summary: 'List the keys, without their secrets',
         tags: ['identity'],
         querystring: z.strictObject({
-          page_size: z.coerce.number().int().min(1).max(1000).default(50),
+          page_size: z
+            .string()
+            .regex(/^\d{1,4}$/)
+            .transform(Number)
+            .pipe(z.int().min(1).max(1000))
+            .default(50),
           page_token: z.uuid().optional(),
         }),
       },
