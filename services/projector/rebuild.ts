@@ -25,7 +25,7 @@ import type { Transaction } from './writer.ts';
 /** Streams are dealt over so many connections: the database writes one half while the other is being folded. */
 const lanes = 2;
 /** Batches are large, as a row that changes often is then written once. */
-const pagesAtOnce = 5;
+const pagesAtOnce = 10;
 /** The switch holds the serving checkpoints while it applies what is left: so few events that nobody notices. */
 const nearEventsMax = 2_000;
 const waitIntervalMs = 250;
