@@ -118,6 +118,8 @@ export function buildServer(options: ServerOptions): HttpServer {
     loggerInstance: logger,
     // no line for each request: the metrics count them, and what fails is logged
     logController: new LogController({ disableRequestLogging: true }),
+    // a logger of its own for each request costs more than the few lines that requests write are worth
+    childLoggerFactory: (requestLogger) => requestLogger,
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
@@ -156,7 +158,7 @@ export function buildServer(options: ServerOptions): HttpServer {
 
   server.addHook('preValidation', (request, _reply, done) => {
     const { schema } = request.routeOptions;
-    const errors = [...(request.bodyFaults ?? [])];
+    const errors = request.bodyFaults ?? [];
     let isReserved = false;
     const check = (part: 'params' | 'querystring' | 'body', value: unknown): unknown => {
       const result = (schema?.[part] as ZodType | undefined)?.safeParse(value);

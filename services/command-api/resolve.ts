@@ -4,7 +4,7 @@ import type { EventLog } from '#events/log.ts';
 import { isDigits, isUuid, modelNameClaim, modelStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 
-const namesMax = 200_000;
+const namesMax = 50_000;
 /** Serials are 32-bit in the log. */
 const serialMax = 2_147_483_647;
 
