@@ -352,12 +352,12 @@ export function openApplier(options: {
       }
       keep(batch);
       await failpoint('projector:after-commit');
-      return batch;
+      return outcomeOf(batch);
     },
     applyWithin: async (transaction, events) => {
       const batch = newBatch();
       await applyHalves(transaction, events, batch);
-      return batch;
+      return outcomeOf(batch);
     },
     forget: () => {
       keptPlaces.clear();
@@ -365,6 +365,13 @@ export function openApplier(options: {
     },
   };
 }
+
+/** Without the rows, which nobody else needs, and which would be copied to whoever is told in another thread. */
+const outcomeOf = ({ parked, waiting, unexplained }: Batch): Applied => ({
+  parked,
+  waiting,
+  unexplained,
+});
 
 /** Whether the database will refuse the same values again: a value's form (22), a constraint (23), a size (54). */
 function isDeterministic(error: unknown): error is DatabaseError {
