@@ -7,7 +7,16 @@ import type { Broker, BrokerFailure } from './port.ts';
 import { topicsOf } from './topics.ts';
 import type { Topics } from './topics.ts';
 
+/** What it takes to open the same Kafka again, in another thread. */
+export type KafkaSettings = {
+  brokers: string[];
+  clientId: string;
+  schemaRegistryUrl: string | null | undefined;
+  topicPrefix: string;
+};
+
 export type Kafka = {
+  settings: KafkaSettings;
   broker: Broker;
   topics: Topics;
   /** Values of `model-lifecycle`: JSON, or Avro where there is a schema registry. */
@@ -19,18 +28,18 @@ export type Kafka = {
 };
 
 /** Connects to nothing yet; whoever uses it does. Null where no brokers are given. */
-export function openKafka(options: {
-  brokers: string[] | null | undefined;
-  clientId: string;
-  schemaRegistryUrl: string | null | undefined;
-  topicPrefix: string;
-  logger: Logger;
-  onCrash: (error: BrokerFailure) => void;
-}): Kafka | null {
+export function openKafka(
+  options: Omit<KafkaSettings, 'brokers'> & {
+    brokers: string[] | null | undefined;
+    logger: Logger;
+    onCrash: (error: BrokerFailure) => void;
+  },
+): Kafka | null {
   const { brokers, clientId, schemaRegistryUrl, topicPrefix, logger, onCrash } = options;
   if (!brokers) return null;
   const topics = topicsOf(topicPrefix);
   return {
+    settings: { brokers, clientId, schemaRegistryUrl, topicPrefix },
     broker: createBroker({ brokers, clientId, log: logger }),
     topics,
     codec: schemaRegistryUrl

@@ -4,10 +4,11 @@ import type { Logger } from 'pino';
 import pretty from 'pino-pretty';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
 export type { Logger };
 
 /** The one logger of a process; services get children of it. */
-export function openLogger(level: (typeof logLevels)[number]): Logger {
+export function openLogger(level: LogLevel): Logger {
   const options = {
     level,
     redact: [

@@ -11,17 +11,16 @@ import { topicsOf } from '#infra/kafka/topics.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import type { Migrations } from '#infra/postgres/migrate.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
-import type { Logger } from '#infra/telemetry/logger.ts';
+import type { Logger, LogLevel } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import { shareAnswers } from './coalesce.ts';
 import { openFind } from './find.ts';
 import { openFreshness } from './freshness.ts';
-import { projectFromKafka } from './from-kafka.ts';
-import { projectFromLog } from './from-log.ts';
 import { findServing, prepareViews } from './generations.ts';
 import { projectorMetrics } from './metrics.ts';
 import type { Measured } from './metrics.ts';
 import { countParkedStreams } from './parking.ts';
+import { startProjection } from './projection.ts';
 import type { Observer, Projection } from './projection.ts';
 import { openReader } from './reader.ts';
 import { rebuild } from './rebuild.ts';
@@ -30,6 +29,7 @@ import { modelReadRoutes } from './routes/models.ts';
 import type { Reading } from './routes/reading.ts';
 import { statsRoutes } from './routes/stats.ts';
 import { versionReadRoutes } from './routes/versions.ts';
+import { projectInThread } from './thread.ts';
 import { readTotals } from './totals.ts';
 import { findViewPosition } from './view-position.ts';
 import { views } from './views.ts';
@@ -42,7 +42,6 @@ export const viewsMigrations: Migrations = {
 
 /** Reads of one moment go together, so a few connections carry them all. */
 const readConnectionsMax = 6;
-const groupName = 'projector';
 
 export type ProjectorApp = ReturnType<typeof projectorApp>;
 
@@ -55,6 +54,8 @@ export function projectorApp(deps: {
   follower: HeadFollower;
   clock: Pick<Clock, 'now'>;
   kafka: Kafka | null;
+  /** With it, the projection runs in a thread of its own, and logs at this level. */
+  threadLogLevel?: LogLevel;
   registry: Registry;
   logger: Logger;
   failpoint: Failpoint;
@@ -152,11 +153,29 @@ export function projectorApp(deps: {
     /** Makes the views where there are none, and begins to project, in the background. */
     async start(): Promise<void> {
       await renewViews();
-      const common = { log, writer, views, owner: randomUUID(), failpoint, observer, logger };
+      const { threadLogLevel } = deps;
       projection =
-        kafka === null
-          ? projectFromLog({ ...common, head: follower })
-          : projectFromKafka({ ...common, ...kafka, groupId: `${kafka.groupPrefix}${groupName}` });
+        threadLogLevel === undefined
+          ? startProjection({
+              log,
+              follower,
+              writer,
+              kafka,
+              owner: randomUUID(),
+              failpoint,
+              observer,
+              logger,
+            })
+          : projectInThread({
+              settings: {
+                databaseUrl,
+                kafka: kafka?.settings ?? null,
+                logLevel: threadLogLevel,
+              },
+              observer,
+              onCrash: kafka?.onCrash ?? (() => undefined),
+              logger,
+            });
     },
 
     async health(): Promise<Record<string, DependencyHealth>> {

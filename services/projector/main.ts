@@ -55,7 +55,12 @@ function openKafkaOf({ logger }: Platform): Kafka | null {
 
 async function serve(): Promise<Running> {
   const { platform, log } = await open();
-  const app = projectorApp({ ...platform, log, kafka: openKafkaOf(platform) });
+  const app = projectorApp({
+    ...platform,
+    log,
+    kafka: openKafkaOf(platform),
+    threadLogLevel: config.LOG_LEVEL,
+  });
   await app.start();
   const http = await serveHttp(platform, {
     name: 'projector',

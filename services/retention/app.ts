@@ -34,7 +34,7 @@ const noLag: Lag = { events: 0, seconds: 0 };
 export function retentionApp(deps: {
   pool: Pool;
   log: Pick<EventLog, 'readStream'>;
-  kafka: Omit<Kafka, 'codec'> | null;
+  kafka: Omit<Kafka, 'codec' | 'settings'> | null;
   archive: ArchiveVersion;
   policy: RetentionPolicy;
   clock: Pick<Clock, 'now'>;

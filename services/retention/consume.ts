@@ -97,7 +97,7 @@ export function consumeLog(options: {
 
 /** Reads the lifecycle topic as a member of the group `retention`; the stored offsets decide where to go on. */
 export function consumeTopic(
-  { broker, topics, groupPrefix, onCrash }: Omit<Kafka, 'codec'>,
+  { broker, topics, groupPrefix, onCrash }: Omit<Kafka, 'codec' | 'settings'>,
   dueTimes: DueTimes,
 ): Intake {
   const topic = topics.modelLifecycle;

@@ -77,7 +77,12 @@ await runService(async () => {
     await commandApi.start({ adminKey: adminKey.key, serviceKey });
     closing.push(commandApi.stop);
 
-    const projector = projectorApp({ ...platform, log: commandApi.log, kafka });
+    const projector = projectorApp({
+      ...platform,
+      log: commandApi.log,
+      kafka,
+      threadLogLevel: config.LOG_LEVEL,
+    });
     await projector.start();
     closing.push(projector.stop);
 

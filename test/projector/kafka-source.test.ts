@@ -265,6 +265,12 @@ test('a topic that is made anew is read from its beginning', async () => {
 test('a read after a write sees it, also when the event comes by Kafka', async () => {
   const served = await serveRegistry({
     kafka: {
+      settings: {
+        brokers: kafkaBrokers(),
+        clientId: 'test',
+        schemaRegistryUrl: null,
+        topicPrefix: '',
+      },
       broker,
       topics,
       codec,
