@@ -1,0 +1,128 @@
+// Every route declares who may call it, and every call of the contract has a route.
+import type { Pool } from 'pg';
+import { describe, expect, test } from 'vitest';
+import { permissions } from '#events/access.ts';
+import { AssertionFailed } from '#events/decider.ts';
+import { buildServer } from '#infra/http/server.ts';
+import type { HttpServer, RouteAccess } from '#infra/http/server.ts';
+import { openPool } from '#infra/postgres/connect.ts';
+import type { Clock } from '#infra/postgres/clock.ts';
+import { openPostgresLog } from '#infra/postgres/log.ts';
+import type { HeadFollower } from '#infra/postgres/tail.ts';
+import { openLogger } from '#infra/telemetry/logger.ts';
+import { Registry, requestMetrics } from '#infra/telemetry/metrics.ts';
+import { commandApiApp } from '#services/command-api/app.ts';
+import { projectorApp } from '#services/projector/app.ts';
+
+type Route = { method: string; url: string; permission: RouteAccess | undefined };
+
+const logger = openLogger('silent');
+// nothing is connected where routes are only registered
+const databaseUrl = 'postgres://nobody@127.0.0.1:1/none';
+const pool: Pool = openPool({
+  url: databaseUrl,
+  name: 'law',
+  role: null,
+  size: 1,
+  onError: () => undefined,
+});
+const failpoint = () => undefined;
+const follower: HeadFollower = {
+  position: () => 0,
+  beyond: () => Promise.reject(new Error('there is no log here')),
+  subscribe: () => () => undefined,
+  close: async () => undefined,
+};
+const clock: Clock = { now: () => new Date(0), close: () => undefined };
+const common = { databaseUrl, pool, follower, clock, logger, failpoint, kafka: null };
+
+const emptyServer = (): HttpServer =>
+  buildServer({
+    logger,
+    keyring: { find: () => null },
+    metrics: requestMetrics(new Registry()),
+  });
+
+async function routesOf(register: (server: HttpServer) => void, prefix = ''): Promise<Route[]> {
+  const server = emptyServer();
+  const routes: Route[] = [];
+  server.addHook('onRoute', (route) => {
+    for (const method of [route.method].flat())
+      routes.push({ method, url: route.url, permission: route.config?.permission });
+  });
+  await server.register(async (scope) => register(scope), { prefix });
+  await server.ready();
+  return routes;
+}
+
+async function everyRoute(): Promise<Route[]> {
+  const commandApi = commandApiApp({ ...common, registry: new Registry() });
+  const log = openPostgresLog({ url: databaseUrl, pool, failpoint, onError: () => undefined });
+  const projector = projectorApp({ ...common, registry: new Registry(), log });
+  const routes = await Promise.all([
+    routesOf((server) => commandApi.routes(server), '/api/v1'),
+    routesOf((server) => commandApi.bareRoutes(server)),
+    routesOf((server) => projector.routes(server), '/api/v1'),
+  ]);
+  return routes.flat();
+}
+
+/** The calls of the REST contract that this version answers. */
+const contract = `
+POST /models · GET /models · GET /models/:model · PATCH /models/:model
+POST /models/:model/versions · GET /models/:model/versions · GET /models/:model/versions/:version
+POST /models/:model/versions/:version/test · POST /models/:model/versions/:version/approve
+POST /models/:model/versions/:version/reject · POST /models/:model/versions/:version/promote
+POST /models/:model/versions/:version/demote · POST /models/:model/versions/:version/deprecate
+POST /models/:model/versions/:version/archive · POST /models/:model/versions/:version/restore
+PUT /models/:model/default · POST /models/:model/versions/:version/deployments
+GET /deployments · POST /deployments/:id/status · POST /deployments/:id/undeploy
+GET /models/:model/timeline · GET /stats · GET /events · GET /events/:id
+POST /api-keys · GET /api-keys · DELETE /api-keys/:id · POST /training-completed
+`
+  .split(/\n|·/)
+  .map((call) => call.trim())
+  .filter((call) => call !== '');
+
+test('every route declares a permission that there is, and none is open', async () => {
+  const routes = await everyRoute();
+  expect(routes.length).toBeGreaterThan(40);
+  const known = new Set<string | undefined>([...permissions, 'any key']);
+  expect(routes.filter(({ permission }) => !known.has(permission))).toEqual([]);
+});
+
+test('a write never asks for the right to read alone', async () => {
+  const writes = (await everyRoute()).filter(({ method }) => !['GET', 'HEAD'].includes(method));
+  expect(writes.length).toBeGreaterThan(20);
+  const tooOpen = writes.filter(
+    ({ permission }) => permission === 'registry:read' || permission === 'any key',
+  );
+  expect(tooOpen).toEqual([]);
+});
+
+test('every call of the contract has its route', async () => {
+  const there = new Set((await everyRoute()).map(({ method, url }) => `${method} ${url}`));
+  expect(contract.length).toBeGreaterThan(25);
+  expect(contract.filter((call) => !there.has(call.replace(' /', ' /api/v1/')))).toEqual([]);
+});
+
+describe('a violation is found', () => {
+  test('a route without a permission does not even register', async () => {
+    const server = emptyServer();
+    expect(() => server.get('/open-by-mistake', () => 'hello')).toThrow(AssertionFailed);
+    await expect(
+      routesOf((scope) => scope.post('/in-a-plugin', { config: {} }, () => 'hello')),
+    ).rejects.toThrow('POST /api/v1/in-a-plugin declares no permission'.replace('/api/v1', ''));
+  });
+
+  test('nor one that only looks like the reference page', () => {
+    const server = emptyServer();
+    expect(() => server.get('/docs-of-mine', () => 'hello')).toThrow(AssertionFailed);
+  });
+
+  test('and one with a permission does', () => {
+    const server = emptyServer();
+    server.get('/with', { config: { permission: 'registry:read' } }, () => 'hello');
+    expect(server.hasRoute({ method: 'GET', url: '/with' })).toBe(true);
+  });
+});
