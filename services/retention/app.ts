@@ -10,9 +10,11 @@ import type { Clock } from '#infra/postgres/clock.ts';
 import type { Migrations } from '#infra/postgres/migrate.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
+import { archiveByHttp } from './archive.ts';
 import type { ArchiveVersion } from './archive.ts';
 import { consumeLog, consumeTopic } from './consume.ts';
 import type { Intake, Lag } from './consume.ts';
+import { defaultPolicy } from './due.ts';
 import type { RetentionPolicy } from './due.ts';
 import { openDueTimes } from './due-times.ts';
 import { retentionMetrics } from './metrics.ts';
@@ -140,3 +142,21 @@ export function retentionApp(deps: {
     },
   };
 }
+
+/** The service as a process runs it: by the default policy, and with the command API asked over HTTP. */
+export const retentionByHttp = ({
+  commandApiUrl,
+  serviceKey,
+  newestKept,
+  ...deps
+}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'policy'> & {
+  commandApiUrl: string;
+  serviceKey: string;
+  /** So many of the newest versions are kept, 1 to 10. */
+  newestKept: number;
+}) =>
+  retentionApp({
+    ...deps,
+    archive: archiveByHttp({ apiUrl: commandApiUrl, serviceKey }),
+    policy: defaultPolicy(newestKept),
+  });

@@ -5,10 +5,8 @@ import { openPostgresLog } from '#infra/postgres/log.ts';
 import { logMigrations } from '#infra/postgres/migrate.ts';
 import { readSettings, runService } from '#infra/process.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
-import { retentionApp, retentionMigrations } from './app.ts';
-import { archiveByHttp } from './archive.ts';
+import { retentionByHttp, retentionMigrations } from './app.ts';
 import { settings } from './config.ts';
-import { defaultPolicy } from './due.ts';
 
 const { values: config } = readSettings(
   'npm run start:retention: has archived what nothing uses any more',
@@ -44,12 +42,13 @@ await runService(async () => {
     // said by the broker; whoever watches the process starts it anew
     onCrash: () => process.exit(1),
   });
-  const app = retentionApp({
+  const app = retentionByHttp({
     ...platform,
     log,
     kafka,
-    archive: archiveByHttp({ apiUrl: config.COMMAND_API_URL, serviceKey }),
-    policy: defaultPolicy(config.DEFAULT_RETENTION_COUNT),
+    commandApiUrl: config.COMMAND_API_URL,
+    serviceKey,
+    newestKept: config.DEFAULT_RETENTION_COUNT,
     sweepSeconds: config.RETENTION_SWEEP_SECONDS,
   });
   const http = await serveHttp(platform, {

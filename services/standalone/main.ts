@@ -9,9 +9,7 @@ import { readSettings, runService } from '#infra/process.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
 import { commandApiApp } from '#services/command-api/app.ts';
 import { projectorApp, viewsMigrations } from '#services/projector/app.ts';
-import { retentionApp, retentionMigrations } from '#services/retention/app.ts';
-import { archiveByHttp } from '#services/retention/archive.ts';
-import { defaultPolicy } from '#services/retention/due.ts';
+import { retentionByHttp, retentionMigrations } from '#services/retention/app.ts';
 import { adminKeyOf } from './admin-key.ts';
 import { settings } from './config.ts';
 import { startLocalParts } from './local-parts.ts';
@@ -107,12 +105,13 @@ await runService(async () => {
       endStreams: commandApi.endStreams,
     });
 
-    const retention = retentionApp({
+    const retention = retentionByHttp({
       ...platform,
       log: commandApi.log,
       kafka,
-      archive: archiveByHttp({ apiUrl: http.address, serviceKey }),
-      policy: defaultPolicy(config.DEFAULT_RETENTION_COUNT),
+      commandApiUrl: http.address,
+      serviceKey,
+      newestKept: config.DEFAULT_RETENTION_COUNT,
       sweepSeconds: config.RETENTION_SWEEP_SECONDS,
     });
     retention.start();
