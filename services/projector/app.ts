@@ -83,7 +83,7 @@ export function projectorApp(deps: {
     reader,
     find: openFind(reader),
     freshness,
-    share: shareAnswers<string>(),
+    share: shareAnswers<Buffer>(),
   };
   let projection: Projection | null = null;
 

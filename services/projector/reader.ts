@@ -22,14 +22,16 @@ export type Statement = {
 export type Reader = {
   /** @throws LogUnavailable where the views' database cannot answer now */
   rows: <Row extends QueryResultRow>(statement: Statement) => Promise<Row[]>;
-  /** The stream has an event that could not be applied, so its rows are behind. As of a second ago at most. */
-  isParked: (stream: string) => boolean;
+  /** Streams with an event that could not be applied, so that their rows are behind. As of a second ago at most. */
+  parked: () => ReadonlySet<string>;
   /**
    * Tells what serves, as somebody else found out. Whoever learns how far the views are must tell this first, so that no
    * read rests on tables that are not written any more.
    */
   note: (serving: Serving) => void;
 };
+
+const none: ReadonlySet<string> = new Set();
 
 export function openReader(pool: Pool): Reader {
   let layout: Layout | null = null;
@@ -82,7 +84,7 @@ export function openReader(pool: Pool): Reader {
         throw new LogUnavailable('the views do not answer', { inDoubt: false, cause: error });
       }
     },
-    isParked: (stream) => layout?.parked.has(stream) ?? false,
+    parked: () => layout?.parked ?? none,
     note: (serving) => {
       if (layout !== null) layout = { ...layout, serving };
     },

@@ -1,7 +1,11 @@
 // Reads over HTTP: what a write answered is what the next read says, in lists, filters, pages and every way of naming things.
 import { Client } from 'pg';
+import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { secretHash } from '#infra/auth/keys.ts';
+import { modelStream } from '#events/names.ts';
+import { eventually } from '#test/eventually.ts';
+import { entryOf } from './registry.ts';
 import { serveRegistry } from './served.ts';
 import type { ServedRegistry } from './served.ts';
 
@@ -296,6 +300,29 @@ test('many reads of one moment are each answered with their own', async () => {
     'model_not_found',
     ...made,
   ]);
+});
+
+test('what is behind because its stream is parked says so', async () => {
+  const { get, post, log } = registry;
+  const name = newName();
+  const model = (await post('/models', { name })).body as unknown as {
+    id: string;
+    stream_version: number;
+  };
+  const event = {
+    id: uuidv7(),
+    type: 'model.exploded',
+    schema_version: 1,
+    data: {},
+    serial_kind: null,
+  };
+  const stream = modelStream('default', model.id);
+  await log.append([entryOf(stream, model.stream_version, [event], [])]);
+  await eventually(async () => (await get(`/models/${name}`)).body['stale'] === true);
+  const read = await get(`/models/${name}`);
+  expect(read.headers.get('x-stale')).toBe('true');
+  expect(read.body).toMatchObject({ name, stream_version: model.stream_version });
+  expect(await registry.registry.metrics()).toContain('modelog_parked_streams 1');
 });
 
 test("another tenant's things are not there", async () => {

@@ -255,7 +255,8 @@ export async function liveAModel(registry: TestRegistry, name: string): Promise<
   return model;
 }
 
-function entryOf(
+/** One command's events for a stream. */
+export function entryOf(
   stream: string,
   expected_version: number,
   events: readonly NewEvent[],

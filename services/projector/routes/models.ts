@@ -10,6 +10,7 @@ import type { ListOf, Order } from '../lists.ts';
 import type { Dimension } from '../views/stats.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import {
+  encoded,
   filterBoolean,
   filterText,
   pathPart,
@@ -121,7 +122,7 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
           const model = JSON.parse(state) as Model;
           return shown(reader, tenant, model.model_id, modelResource(model));
         });
-        return JSON.stringify({
+        return encoded({
           items,
           next_page_token: page.nextPageToken,
           total_count: page.totalCount,

@@ -15,7 +15,7 @@ export type Reading = {
   reader: Reader;
   find: Find;
   freshness: Freshness;
-  share: ReturnType<typeof shareAnswers<string>>;
+  share: ReturnType<typeof shareAnswers<Buffer>>;
 };
 
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
@@ -53,7 +53,9 @@ export function shown<Resource extends object>(
   modelId: string,
   resource: Resource,
 ): Resource | (Resource & { stale: true }) {
-  return reader.isParked(modelStream(tenant, modelId)) ? { ...resource, stale: true } : resource;
+  const parked = reader.parked();
+  const isStale = parked.size > 0 && parked.has(modelStream(tenant, modelId));
+  return isStale ? { ...resource, stale: true } : resource;
 }
 
 /** Sends a single resource with its ETag. */
@@ -65,6 +67,9 @@ export function sendResource(
   return reply.header('etag', `"${resource.stream_version}"`).send(resource);
 }
 
-/** Sends a list that is JSON already, as it may be shared by several requests. */
-export const sendJson = (reply: FastifyReply, json: string): FastifyReply =>
+/** An answer as it is sent, so that requests that share one encode it once. */
+export const encoded = (answer: object): Buffer => Buffer.from(JSON.stringify(answer));
+
+/** Sends what is JSON already. */
+export const sendJson = (reply: FastifyReply, json: Buffer | string): FastifyReply =>
   reply.header('content-type', 'application/json; charset=utf-8').send(json);

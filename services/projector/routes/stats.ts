@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { HttpServer } from '#infra/http/server.ts';
 import { readTotals, totalOf } from '../totals.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { sendJson } from './reading.ts';
+import { encoded, sendJson } from './reading.ts';
 import type { Reading } from './reading.ts';
 
 export function statsRoutes(server: HttpServer, { reader, freshness, share }: Reading): void {
@@ -22,7 +22,7 @@ export function statsRoutes(server: HttpServer, { reader, freshness, share }: Re
       await waitUntilFresh(freshness, request.query, reply);
       const json = await share(`stats ${tenant}`, async () => {
         const totals = await readTotals(reader, tenant);
-        return JSON.stringify({
+        return encoded({
           total_models: totalOf(totals, 'models'),
           total_versions: totalOf(totals, 'versions'),
           active_deployments: totalOf(totals, 'deployments_active'),

@@ -8,7 +8,15 @@ import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery, readList } from '../lists.ts';
 import type { ListOf } from '../lists.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { filterBoolean, pathPart, sendJson, sendResource, shown, where } from './reading.ts';
+import {
+  encoded,
+  filterBoolean,
+  pathPart,
+  sendJson,
+  sendResource,
+  shown,
+  where,
+} from './reading.ts';
 import type { Reading } from './reading.ts';
 
 /** What a status means on the two axes that it is derived from. */
@@ -89,7 +97,7 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
             versionResource(JSON.parse(state) as Version, model),
           ),
         );
-        return JSON.stringify({
+        return encoded({
           items,
           next_page_token: page.nextPageToken,
           total_count: page.totalCount,
