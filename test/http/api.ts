@@ -27,7 +27,7 @@ export type Answer = {
   text: string;
 };
 /** An answer's body; a test that reads a field fails where it is not there. */
-export type Body = Record<string, never> & {
+type Body = Record<string, never> & {
   code?: string;
   errors?: { pointer: string; message: string }[];
 };

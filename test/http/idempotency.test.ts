@@ -1,6 +1,7 @@
 // Asking twice changes nothing: keys, repeats, preconditions, and the answers of then.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openApis } from './api.ts';
+import { openFaultProxy } from '#test/faults/proxy.ts';
+import { openApi, openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
 
 let opened: Awaited<ReturnType<typeof openApis>>;
@@ -150,6 +151,33 @@ test.each(['', 'k'.repeat(256)])('a key of %j characters is refused', async (key
     status: 422,
     body: { errors: [{ pointer: '/headers/idempotency-key' }] },
   });
+});
+
+test('a key whose first answer was lost on the way answers as if it had not been', async () => {
+  const direct = new URL(opened.databaseUrl);
+  const proxy = await openFaultProxy({ host: direct.hostname, port: Number(direct.port) });
+  const url = new URL(opened.databaseUrl);
+  url.hostname = proxy.host;
+  url.port = String(proxy.port);
+  const behind = await openApi(url.href);
+  try {
+    await behind.post('/models', { name: 'before' });
+    proxy.set({ fault: 'drop-answers' });
+    const lost = await behind.post('/models', { name: 'doubtful' }, keyed('doubtful'));
+    expect(lost).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '1' },
+      body: { code: 'in_doubt' },
+    });
+    expect(proxy.struck()).toBeGreaterThan(0);
+    proxy.set({ fault: 'none' });
+    const again = await behind.post('/models', { name: 'doubtful' }, keyed('doubtful'));
+    expect(again).toMatchObject({ status: 201, body: { name: 'doubtful', stream_version: 1 } });
+    expect(await eventsOf('doubtful')).toHaveLength(1);
+  } finally {
+    await behind.close();
+    await proxy.close();
+  }
 });
 
 describe('If-Match', () => {

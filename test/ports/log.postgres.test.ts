@@ -340,14 +340,26 @@ describe('in PostgreSQL', () => {
       const command_id = crypto.randomUUID();
       return client.query('select log.append_batch($1, $2, $3, $4, $5)', [
         JSON.stringify([
-          { entry: 0, stream, tenant: 't', expected: 0, decided_on: [{ stream: 'x', version: 0 }] },
+          {
+            entry: 0,
+            stream,
+            tenant: 't',
+            expected: 0,
+            events: 1,
+            models: 1,
+            versions: 0,
+            decided_on: [{ stream: 'x', version: 0 }],
+          },
         ]),
-        JSON.stringify([{ command: 0, entry: 0, command_id, status: 200, last: 1, metadata: {} }]),
+        JSON.stringify([
+          { command: 0, entry: 0, command_id, status: 200, last: 1, wrote: true, metadata: {} },
+        ]),
         JSON.stringify([
           {
             event: 0,
             entry: 0,
             nth: 1,
+            nth_of_kind: 1,
             command: 0,
             id: crypto.randomUUID(),
             type: 'x',
