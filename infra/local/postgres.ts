@@ -14,7 +14,7 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { makeHome } from './home.ts';
 import { ownFolder } from './owner.ts';
@@ -31,6 +31,7 @@ import {
   endLeftOver,
   freePort,
   hasCode,
+  isAlive,
   isPortFree,
   lastLines,
   messageOf,
@@ -119,6 +120,23 @@ export async function startLocalPostgres(options: {
   } catch (cause) {
     await owner.release();
     throw cause;
+  }
+}
+
+/** The fourth line of PostgreSQL's own `postmaster.pid` is its port; the first its process. */
+const pidFileLine = { pid: 0, port: 3 } as const;
+
+/** The URL of the PostgreSQL that another process has started on `dataDir`; null where none runs there. */
+export async function runningLocalPostgres(dataDir: string): Promise<string | null> {
+  const home = join(resolve(dataDir), 'postgres');
+  try {
+    const lines = (await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')).split('\n');
+    if (!isAlive(Number(lines[pidFileLine.pid]))) return null;
+    const password = (await readPassword(join(home, 'password'))).trim();
+    return `postgres://postgres:${password}@127.0.0.1:${lines[pidFileLine.port]}/postgres`;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw error;
   }
 }
 

@@ -8,6 +8,7 @@ export const settings = {
   ...pickSettings(
     'HOST',
     'DATABASE_URL',
+    'DATA_DIR',
     'DATABASE_POOL_SIZE',
     'KAFKA_BROKERS',
     'KAFKA_TOPIC_PREFIX',

@@ -1,6 +1,7 @@
 // The projector as a process of its own: it serves, or does one of an operator's tasks.
 import { openKafka } from '#infra/kafka/open.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
+import { runningLocalPostgres } from '#infra/local/postgres.ts';
 import { openPlatform, serveHttp } from '#infra/platform.ts';
 import type { Platform } from '#infra/platform.ts';
 import { openPostgresLog } from '#infra/postgres/log.ts';
@@ -21,10 +22,13 @@ npm run projector -- redrive [stream]: tries them again`;
 const [task, argument] = process.argv[2]?.startsWith('-') ? [] : process.argv.splice(2);
 const { values: config } = readSettings(usage, settings);
 
-async function open(): Promise<{ platform: Platform; log: ReturnType<typeof openPostgresLog> }> {
-  const { DATABASE_URL: databaseUrl } = config;
-  if (databaseUrl === undefined)
-    throw new Error('DATABASE_URL is needed; `npm start` brings its own PostgreSQL');
+type Parts = { platform: Platform; log: ReturnType<typeof openPostgresLog> };
+
+async function open(databaseUrl: string | null | undefined): Promise<Parts> {
+  if (!databaseUrl)
+    throw new Error(
+      'DATABASE_URL is needed; a task also finds the PostgreSQL of an `npm start` that runs, by DATA_DIR',
+    );
   const logger = openLogger(config.LOG_LEVEL);
   const platform = await openPlatform({
     name: 'modelog-projector',
@@ -54,7 +58,7 @@ function openKafkaOf({ logger }: Platform): Kafka | null {
 }
 
 async function serve(): Promise<Running> {
-  const { platform, log } = await open();
+  const { platform, log } = await open(config.DATABASE_URL);
   const app = projectorApp({
     ...platform,
     log,
@@ -86,7 +90,8 @@ async function serve(): Promise<Running> {
 async function work(asked: string): Promise<void> {
   try {
     if (!isTask(asked)) throw new Error(`unknown task "${asked}"\n\n${usage}`);
-    const { platform, log } = await open();
+    const databaseUrl = config.DATABASE_URL ?? (await runningLocalPostgres(config.DATA_DIR));
+    const { platform, log } = await open(databaseUrl);
     await runTask(asked, argument, { ...platform, log, kafka: openKafkaOf(platform) });
     process.exit(0);
   } catch (error) {
