@@ -17,6 +17,7 @@ import { shareAnswers } from './coalesce.ts';
 import { openFind } from './find.ts';
 import { openFreshness } from './freshness.ts';
 import { findServing, prepareViews } from './generations.ts';
+import { openHead } from './head.ts';
 import { projectorMetrics } from './metrics.ts';
 import type { Measured } from './metrics.ts';
 import { countParkedStreams } from './parking.ts';
@@ -42,14 +43,12 @@ export const viewsMigrations: Migrations = {
 
 /** Reads of one moment go together, so a few connections carry them all. */
 const readConnectionsMax = 6;
-
-export type ProjectorApp = ReturnType<typeof projectorApp>;
+/** Who reads is answered within 2 s, also when the database is gone without a word; the client's own limit is 1 s more. */
+const readTimeoutMs = 1_000;
 
 /** Builds the service on a migrated database. It projects from Kafka where one is given, else from the log. */
 export function projectorApp(deps: {
   databaseUrl: string;
-  /** The log's database. */
-  pool: Pool;
   log: EventLog;
   follower: HeadFollower;
   clock: Pick<Clock, 'now'>;
@@ -60,21 +59,26 @@ export function projectorApp(deps: {
   logger: Logger;
   failpoint: Failpoint;
 }) {
-  const { databaseUrl, pool, log, follower, clock, kafka, registry, failpoint } = deps;
+  const { databaseUrl, log, follower, clock, kafka, registry, failpoint } = deps;
   const logger = deps.logger.child({ service: 'projector' });
   const onError = (error: unknown): void =>
     logger.warn({ err: error }, 'a connection to the views broke');
   const writer = openWriter({ url: databaseUrl, name: 'modelog-projector', onError });
   const readPool = new Pool({
-    ...viewsConnection({ url: databaseUrl, name: 'modelog-views' }),
+    ...viewsConnection({
+      url: databaseUrl,
+      name: 'modelog-views',
+      statementTimeoutMs: readTimeoutMs,
+    }),
     max: readConnectionsMax,
   });
   readPool.on('error', onError);
   const reader = openReader(readPool);
   const topic = (kafka?.topics ?? topicsOf()).modelLifecycle.topic;
+  const head = openHead({ url: databaseUrl, onError });
+  const findHead = head.position;
   const findPosition = (): Promise<number> =>
-    findViewPosition({ views: readPool, log: pool, topic, onServing: reader.note });
-  const findHead = async (): Promise<number> => (await log.head()).position;
+    findViewPosition({ views: readPool, log: head.log, topic, onServing: reader.note });
   const freshness = openFreshness({ findHead, findPosition });
   const metrics = projectorMetrics(registry, views, measure, (error) =>
     logger.warn({ err: error }, 'the views could not be measured'),
@@ -200,6 +204,7 @@ export function projectorApp(deps: {
       freshness.close();
       await writer.close();
       await readPool.end();
+      await head.close();
     },
   };
 }

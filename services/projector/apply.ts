@@ -20,7 +20,7 @@ export type Target = {
 };
 
 /** A stream that has an event which cannot be applied. */
-export type Parked = { event: RecordedEvent; reason: string };
+type Parked = { event: RecordedEvent; reason: string };
 
 /** What became of a batch beside the views. */
 export type Applied = {

@@ -8,14 +8,14 @@ import type { Reader } from './reader.ts';
 const integerMax = 2_147_483_647;
 
 /** What a version's or a deployment's answer shows of its model. */
-export type ModelPlace = {
+type ModelPlace = {
   model_id: string;
   name: string;
   stream_version: number;
   position: number;
 };
 
-export type FoundVersion = { model: ModelPlace; version: Version | null };
+type FoundVersion = { model: ModelPlace; version: Version | null };
 
 export type Find = {
   /** By an exact name, an id or a serial; null where the tenant has none such. */

@@ -16,7 +16,7 @@ const samplesMax = 64;
 const sampleIntervalMs = 50;
 
 /** What a read may rest on. */
-export type Fresh = {
+type Fresh = {
   /** The views hold every event up to here. */
   position: number;
   /** They were more than a second behind the log, and were not waited for. */

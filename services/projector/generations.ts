@@ -219,7 +219,7 @@ export async function findOffsets(transaction: Transaction, generation: number):
 }
 
 /** A view that this code knows in another version than the tables have: they must be built anew. */
-export class ViewOutdated extends Error {
+class ViewOutdated extends Error {
   override name = 'ViewOutdated';
   readonly retryable = false;
 }

@@ -6,7 +6,7 @@ import type { Totals } from './totals.ts';
 import type { View } from './views/view.ts';
 
 /** How far the views are behind the log. */
-export type Lag = { events: number; seconds: number };
+type Lag = { events: number; seconds: number };
 
 /** What is asked for when somebody reads the metrics. */
 export type Measured = { lag: Lag; parkedStreams: number; totals: Totals };

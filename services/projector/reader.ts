@@ -12,7 +12,7 @@ const layoutTrustedMs = 1_000;
 type Layout = { serving: Serving; parked: ReadonlySet<string>; readAt: number };
 
 /** A statement on views; `views.<view>_gN` stands for the tables that serve. */
-export type Statement = {
+type Statement = {
   /** Statements are prepared under it; null for one that is not asked again. */
   name: string | null;
   text: string;

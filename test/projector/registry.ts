@@ -20,7 +20,7 @@ import { views } from '#services/projector/views.ts';
 import { openWriter } from '#services/projector/writer.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 
-export const tenant = 'default';
+const tenant = 'default';
 const actor: Actor = {
   subject: 'tester',
   type: 'user',
@@ -104,16 +104,13 @@ export const registering = (
   first_version,
 });
 
-export const promoting = (number: number, to_stage: Stage): Wish => ({
+const promoting = (number: number, to_stage: Stage): Wish => ({
   type: 'Promote',
   version: { by: 'number', number },
   to_stage,
 });
 
-export const deploying = (
-  number: number,
-  environment: string,
-): Wish & { deployment_id: string } => ({
+const deploying = (number: number, environment: string): Wish & { deployment_id: string } => ({
   type: 'Deploy',
   version: { by: 'number', number },
   deployment_id: uuidv7(),

@@ -18,7 +18,7 @@ export type Change<Row> = {
 };
 
 /** What every event type changes; a new type does not compile until each view says what it means there. */
-export type EventHandlers<Row> = {
+type EventHandlers<Row> = {
   [T in EventType]: (
     event: RecordedEvent<Extract<AnyEvent, { type: T }>>,
   ) => readonly Change<Row>[];
