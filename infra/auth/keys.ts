@@ -26,6 +26,8 @@ export type Keyring = {
    * @throws LogUnavailable where the database cannot say.
    */
   find: (token: string) => Principal | null | Promise<Principal | null>;
+  /** The same, but waits for the database's word where the last one has aged; for answers that go on and on. */
+  confirm: (token: string) => Promise<Principal | null>;
 };
 
 type Entry = {
@@ -87,6 +89,12 @@ export function openKeyring(pool: Pool): Keyring {
       // a failure in the background shows when the entry is not trusted any more
       if (age > refreshAfterMs) refresh(token, known).catch(() => undefined);
       return known.principal;
+    },
+    async confirm(token) {
+      const known = entries.get(token);
+      if (known === undefined || known.askedAt === 0) return await refresh(token, known);
+      const age = performance.now() - known.askedAt;
+      return age <= refreshAfterMs ? known.principal : await refresh(token, known);
     },
   };
 }

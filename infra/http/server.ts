@@ -182,7 +182,7 @@ export function buildServer(options: ServerOptions): HttpServer {
   server.decorateRequest('bodyFaults', null);
   server.decorateRequest('isStillAdmitted', async function (this: FastifyRequest) {
     const token = presentedToken(this);
-    return token !== null && (await keyring.find(token)) !== null;
+    return token !== null && (await keyring.confirm(token)) !== null;
   });
 
   server.addHook('onRoute', (route) => {

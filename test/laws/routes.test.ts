@@ -39,7 +39,7 @@ const common = { databaseUrl, pool, follower, clock, logger, failpoint, kafka: n
 const emptyServer = (): HttpServer =>
   buildServer({
     logger,
-    keyring: { find: () => null },
+    keyring: { find: () => null, confirm: async () => null },
     metrics: requestMetrics(new Registry()),
   });
 

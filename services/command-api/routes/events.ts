@@ -14,7 +14,7 @@ import type { Resolve } from '../resolve.ts';
 /** Open event streams of one process; each costs a socket and a query a batch. */
 const eventStreamsMax = 1_000;
 const streamPageEvents = 200;
-/** A revocation holds within a second, of which the keys' own memory takes 650 ms. */
+/** A revocation holds within a second; what is known of a key is as old as 400 ms at a check. */
 const admissionCheckMs = 250;
 /** Silence looks like a broken connection to proxies. */
 const heartbeatEveryChecks = 20;
