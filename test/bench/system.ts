@@ -1,8 +1,9 @@
 // The system under test, as `npm start` runs it: on a data folder of its own, quiet, and ended with the scenario.
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startLocalKafka } from '#infra/local/kafka.ts';
@@ -13,7 +14,17 @@ import { lagOf, type Lag } from './metrics.ts';
 import { runDriver } from './run-driver.ts';
 import type { Bench } from './scenario.ts';
 
-const standalone = fileURLToPath(import.meta.resolve('#services/standalone/main.ts'));
+const packageFile = fileURLToPath(new URL('../../package.json', import.meta.url));
+/** The arguments of `npm start`, so that what is measured is what runs. */
+const startArguments = (): string[] => {
+  const { scripts } = JSON.parse(readFileSync(packageFile, 'utf8')) as {
+    scripts: { start: string };
+  };
+  return scripts.start
+    .split(' ')
+    .slice(1)
+    .map((word) => (word.endsWith('.ts') ? join(dirname(packageFile), word) : word));
+};
 const hello = fileURLToPath(import.meta.resolve('./hello.ts'));
 
 // A warm start takes 5 s at most; folding a long log after a restart may take longer.
@@ -85,7 +96,7 @@ export async function startSystem(
     const logFile = join(dataDir, 'system.log');
     const server = await spawnServer({
       program: process.execPath,
-      args: [standalone, ...(kafka ? ['--kafka'] : [])],
+      args: [...startArguments(), ...(kafka ? ['--kafka'] : [])],
       environment,
       workingDir: dataDir,
       logFile,
