@@ -23,7 +23,8 @@ type Attempt = { isSent: boolean; opening: Promise<Client> | null };
 
 export type PostgresLog = EventLog & { close: () => Promise<void> };
 
-type EventRow = {
+/** A row of `log.events` as `eventColumns` selects it. */
+export type EventRow = {
   position: string;
   tenant: string;
   stream: string;
@@ -37,12 +38,12 @@ type EventRow = {
   recorded_ms: string;
 };
 
-const eventColumns = `position, tenant, stream, version, event_id, type, schema_version, data, metadata, serial,
+export const eventColumns = `position, tenant, stream, version, event_id, type, schema_version, data, metadata, serial,
   (extract(epoch from recorded_at) * 1000)::bigint as recorded_ms`;
 
 const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
-function recordedEvent(row: EventRow): RecordedEvent {
+export function recordedEvent(row: EventRow): RecordedEvent {
   const { metadata } = row;
   return {
     position: Number(row.position),
