@@ -5,7 +5,7 @@ import { isTransient } from '#infra/postgres/connect.ts';
 import { findParked, findServing } from './generations.ts';
 import type { Serving } from './generations.ts';
 
-/** Well below the time for which the switch of a rebuild leaves the old tables in place. */
+/** So long at most is it not noticed here that a stream was parked, or that another process has switched. */
 const layoutTrustedMs = 1_000;
 
 /** What reads need to know beside the rows. */

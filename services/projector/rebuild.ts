@@ -5,8 +5,9 @@ import { pageEventsMax } from '#events/log.ts';
 import type { EventLog } from '#events/log.ts';
 import { lifecyclePartitions } from '#infra/kafka/topics.ts';
 import { partitionOf } from '#infra/kafka/partition.ts';
+import { openLogByStream } from '#infra/postgres/log-by-stream.ts';
 import { openApplier } from './apply.ts';
-import type { Target } from './apply.ts';
+import type { Applier, Target } from './apply.ts';
 import { compareViews } from './compare.ts';
 import type { Difference } from './compare.ts';
 import {
@@ -24,15 +25,13 @@ import type { Transaction } from './writer.ts';
 
 /** Streams are dealt over so many connections: the database writes one half while the other is being folded. */
 const lanes = 2;
-/** Batches are large, as a row that changes often is then written once. */
-const pagesAtOnce = 10;
+/** Batches are large, so that the statements weigh little beside the rows. */
+const batchEventsMax = 10_000;
 /** The switch holds the serving checkpoints while it applies what is left: so few events that nobody notices. */
 const nearEventsMax = 2_000;
 const waitIntervalMs = 250;
 /** How long serving views that are far behind are waited for. */
 const waitMsMax = 60_000;
-/** Within this, queries that began on the old tables have ended, and every process has heard of the new ones. */
-const graceMs = 3_000;
 /** Comparing reads whole tables. */
 const statementTimeoutMs = 30 * 60_000;
 /** "rebu" as a number: one rebuild at a time. */
@@ -84,14 +83,6 @@ export async function rebuild(options: {
   const writers = Array.from({ length: lanes }, open);
   const isWhole = views.every((view) => rebuilt.includes(view));
 
-  /** Full pages after a position and the one that is not full, as one; positions have no gaps. */
-  async function readPages(after: number): Promise<RecordedEvent[]> {
-    const starts = Array.from({ length: pagesAtOnce }, (_, page) => after + page * pageEventsMax);
-    const pages = await Promise.all(starts.map((start) => log.readAll(start, pageEventsMax)));
-    const short = pages.findIndex((page) => page.length < pageEventsMax);
-    return (short === -1 ? pages : pages.slice(0, short + 1)).flat();
-  }
-
   async function readUpTo(head: number, after: number): Promise<RecordedEvent[]> {
     const events: RecordedEvent[] = [];
     for (let last = after; last < head; last = events.at(-1)!.position)
@@ -102,26 +93,56 @@ export async function rebuild(options: {
   const applierOf = (target: Target, writer: typeof control) =>
     openApplier({ target, writer, readStream: log.readStream, failpoint: () => undefined });
 
-  /** Folds until little is left; returns the last position. */
+  /** Applies a batch in two halves at once. Nothing else writes these tables and nobody resumes: no checkpoint. */
+  async function applyInLanes(
+    appliers: readonly Applier[],
+    events: readonly RecordedEvent[],
+  ): Promise<void> {
+    const halves: RecordedEvent[][] = appliers.map(() => []);
+    for (const event of events)
+      halves[partitionOf(event.stream, lifecyclePartitions) % lanes]!.push(event);
+    await Promise.all(
+      appliers.map((applier, lane) => applier.apply(halves[lane]!, () => Promise.resolve())),
+    );
+  }
+
+  /**
+   * Folds all that the log has now, stream by stream: so each row is written once, and none is ever needed again.
+   * Returns the last position.
+   */
+  async function foldStreams(target: Target): Promise<number> {
+    const { position: head } = await log.head();
+    const appliers = writers.map((writer) => applierOf(target, writer));
+    const { url } = options;
+    const streams = await openLogByStream({ url, upToPosition: head, statementTimeoutMs });
+    try {
+      let folded = 0;
+      let page = streams.next(batchEventsMax);
+      for (;;) {
+        const events = await page;
+        onProgress({ step: 'folding', position: folded, head, seconds: secondsSoFar() });
+        if (events.length === 0) return head;
+        page = streams.next(batchEventsMax);
+        page.catch(() => undefined);
+        await applyInLanes(appliers, events);
+        for (const applier of appliers) applier.forget();
+        folded += events.length;
+      }
+    } finally {
+      await streams.close();
+    }
+  }
+
+  /** Folds what has come since, in the order of the log, until little is left; returns the last position. */
   async function foldFrom(after: number, target: Target): Promise<number> {
     const appliers = writers.map((writer) => applierOf(target, writer));
     let position = after;
-    let page = readPages(position);
     for (;;) {
-      const events = await page;
+      const events = await log.readAll(position, pageEventsMax);
+      await applyInLanes(appliers, events);
       position = events.at(-1)?.position ?? position;
       const { position: head } = await log.head();
       onProgress({ step: 'folding', position, head, seconds: secondsSoFar() });
-      page = events.length < pageEventsMax ? Promise.resolve([]) : readPages(position);
-      page.catch(() => undefined);
-      const lanesOfPage: RecordedEvent[][] = appliers.map(() => []);
-      for (const event of events)
-        lanesOfPage[partitionOf(event.stream, lifecyclePartitions) % lanes]!.push(event);
-      // Nothing else writes these tables, and nobody resumes: they need no checkpoint.
-      const noCheckpoint = (): Promise<void> => Promise.resolve();
-      await Promise.all(
-        appliers.map((applier, lane) => applier.apply(lanesOfPage[lane]!, noCheckpoint)),
-      );
       if (events.length < pageEventsMax) return position;
     }
   }
@@ -207,7 +228,7 @@ export async function rebuild(options: {
         { generation, streamVersions: generation },
       );
 
-    const folded = await foldFrom(0, target);
+    const folded = await foldFrom(await foldStreams(target), target);
     onProgress({ step: 'comparing' });
     const differences = await compare(control, true);
     const servingPosition = await nearServing();
@@ -231,8 +252,7 @@ export async function rebuild(options: {
       return head;
     });
     onProgress({ step: 'dropping old tables' });
-    await delay(graceMs);
-    // A query that holds a table longer keeps it from being dropped; the next rebuild does it.
+    // Whoever still reads them finds them gone and looks again. A query that holds one for long keeps it; the next rebuild drops it.
     await control.transaction(dropUnused).catch(() => undefined);
     return { generation, events, seconds: secondsSoFar(), differences };
   }
