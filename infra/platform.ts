@@ -121,7 +121,14 @@ export async function serveHttp(
   });
   await server.register(async (scope) => service.routes(scope), { prefix: '/api/v1' });
   const { bareRoutes } = service;
-  if (bareRoutes !== undefined) await server.register(async (scope) => bareRoutes(scope));
+  if (bareRoutes !== undefined)
+    await server.register(async (scope) => {
+      // the reference shows each call once, under its prefix
+      scope.addHook('onRoute', (route) => {
+        route.schema = { ...route.schema, hide: true };
+      });
+      bareRoutes(scope);
+    });
   const address = await server.listen({ host: service.host, port: service.port });
   return {
     address,

@@ -19,6 +19,17 @@ export type OperationsOptions = {
   isReady: () => Promise<boolean>;
 };
 
+const success = {
+  description: 'The resource, or a page of them',
+  type: 'object',
+  additionalProperties: true,
+};
+const problem = {
+  description: 'A problem document',
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+};
+const jsonSchemas = createJsonSchemaTransform({ zodToJsonConfig: { unrepresentable: 'any' } });
+
 /** To be called before the routes that the reference should show. */
 export async function documentRoutes(
   server: HttpServer,
@@ -58,7 +69,17 @@ export async function documentRoutes(
       },
       security: [{ bearer: [] }, { apiKey: [] }],
     },
-    transform: createJsonSchemaTransform({ zodToJsonConfig: { unrepresentable: 'any' } }),
+    transform: (route) => {
+      const transformed = jsonSchemas(route);
+      const { response } = transformed.schema;
+      if (route.url.startsWith('/api/'))
+        transformed.schema['response'] = {
+          '2xx': success,
+          default: problem,
+          ...(response as object | undefined),
+        };
+      return transformed;
+    },
   });
 }
 

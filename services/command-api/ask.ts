@@ -90,7 +90,10 @@ export type Ask = {
 };
 
 /** What is counted of the batches. */
-export type AskMetrics = { batch: (commands: number, events: number, seconds: number) => void };
+export type AskMetrics = {
+  batch: (commands: number, seconds: number) => void;
+  recorded: (events: readonly RecordedEvent[]) => void;
+};
 
 // The queue holds commands of every kind; a kind's own types meet again in `Waiting`'s closures.
 type Anything = Asked<StreamState, unknown, DomainEvent, { code: ProblemCode }, unknown>;
@@ -381,18 +384,17 @@ export function openAsk(options: {
     }
     const current = new Set<string>();
     let commands = 0;
-    let events = 0;
     for (const [index, entry] of drafts.entries())
       for (const [nth, draft] of entry.entries()) {
         const verdict = verdicts[index]![nth]!;
         commands++;
         if (verdict.verdict === 'appended') {
-          events += verdict.events.length;
+          metrics.recorded(verdict.events);
           current.add(draft.waiting.asked.stream);
         }
         settle(draft.waiting, verdict, entry.length);
       }
-    metrics.batch(commands, events, (performance.now() - startedAt) / 1000);
+    metrics.batch(commands, (performance.now() - startedAt) / 1000);
     return current;
   }
 

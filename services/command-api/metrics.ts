@@ -1,8 +1,11 @@
 // What the command API counts: batches, the queue, and (in the relay) how far Kafka is behind.
+import type { ModelEventData } from '#events/model/events.ts';
 import { Gauge, Histogram } from '#infra/telemetry/metrics.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import type { AskMetrics } from './ask.ts';
 
+/** From a kilobyte to ten gigabytes. */
+const artifactSizeBytes = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 const batchCommands = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const appendSeconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2];
 
@@ -19,6 +22,12 @@ export function askMetrics(registry: Registry, waitingCommands: () => number): A
     buckets: appendSeconds,
     registers: [registry],
   });
+  const artifactSizes = new Histogram({
+    name: 'registry_artifact_sizes_bytes',
+    help: 'Sizes that new versions were recorded with',
+    buckets: artifactSizeBytes,
+    registers: [registry],
+  });
   const depth: Gauge = new Gauge({
     name: 'modelog_command_queue_depth',
     help: 'Commands taken in and not answered yet',
@@ -26,7 +35,14 @@ export function askMetrics(registry: Registry, waitingCommands: () => number): A
     collect: () => depth.set(waitingCommands()),
   });
   return {
-    batch(commands, _events, elapsed) {
+    recorded(events) {
+      for (const event of events) {
+        if (event.type !== 'model.versioned') continue;
+        const { size_bytes } = event.data as ModelEventData<'model.versioned'>;
+        if (size_bytes !== null) artifactSizes.observe(size_bytes);
+      }
+    },
+    batch(commands, elapsed) {
       size.observe(commands);
       seconds.observe(elapsed);
     },

@@ -25,7 +25,12 @@ export function welcome(started: {
     `  data       ${dataDir}`,
     `  admin key  ${keyLine}`,
     ...(parts.kafkaBrokers === null ? [] : [`  Kafka      ${parts.kafkaBrokers.join(', ')}`]),
-    ...(parts.schemaRegistryUrl === null ? [] : [`  schemas    ${parts.schemaRegistryUrl}`]),
+    ...(parts.schemaRegistryUrl === null
+      ? []
+      : [
+          `  schemas    ${parts.schemaRegistryUrl}`,
+          `             register them once: SCHEMA_REGISTRY_URL=${parts.schemaRegistryUrl} npm run schemas`,
+        ]),
     '',
     '  Register a first model:',
     '',

@@ -35,7 +35,7 @@ function opened(
       throw error;
     }),
     now: () => new Date(noon),
-    metrics: { batch: () => undefined },
+    metrics: { batch: () => undefined, recorded: () => undefined },
     onBug: (error, where) => bugs.push(`${where}: ${error.message}`),
   });
 
