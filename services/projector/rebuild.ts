@@ -8,7 +8,7 @@ import { partitionOf } from '#infra/kafka/partition.ts';
 import { openLogByStream } from '#infra/postgres/log-by-stream.ts';
 import { openApplier } from './apply.ts';
 import type { Applier, Target } from './apply.ts';
-import { compareViews } from './compare.ts';
+import { compareView } from './compare.ts';
 import type { Difference } from './compare.ts';
 import {
   createGeneration,
@@ -217,20 +217,31 @@ export async function rebuild(options: {
         generation: serving.views.get(view.name)!.generation,
       })),
     };
-    const compare = (transaction: Transaction, hasModelId: boolean) =>
-      compareViews(
+    const comparable = rebuilt.filter((view) => written.includes(view));
+    const compare = (transaction: Transaction, view: View) =>
+      compareView(
         transaction,
-        rebuilt.filter((view) => view.hasModelId === hasModelId && written.includes(view)),
-        (view) => ({
+        view,
+        {
           generation: serving.views.get(view.name)!.generation,
           streamVersions: serving.generation,
-        }),
+        },
         { generation, streamVersions: generation },
       );
 
     const folded = await foldFrom(await foldStreams(target), target);
     onProgress({ step: 'comparing' });
-    const differences = await compare(control, true);
+    // Plans for tables that were filled a moment ago would take them for empty, here and when they serve.
+    for (const name of ['stream_versions', ...rebuilt.map((view) => view.name)])
+      await control.query(`analyze views.${name}_g${generation}`);
+    const found = await Promise.all(
+      comparable
+        .filter((view) => view.hasModelId)
+        .map((view, nth) =>
+          writers[nth % lanes]!.transaction((transaction) => compare(transaction, view)),
+        ),
+    );
+    const differences = found.flat();
     const servingPosition = await nearServing();
     const position = await foldFrom(folded, target);
     onProgress({ step: 'switching' });
@@ -243,7 +254,8 @@ export async function rebuild(options: {
       if (servingPosition !== null) {
         const rest = await readUpTo(head, servingPosition);
         await applierOf(old, control).applyWithin(transaction, rest);
-        differences.push(...(await compare(transaction, false)));
+        for (const view of comparable)
+          if (!view.hasModelId) differences.push(...(await compare(transaction, view)));
       }
       if (!isWhole) await refuseParked(transaction, serving.generation);
       await serveFrom(transaction, generation, rebuilt);

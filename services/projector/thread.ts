@@ -6,6 +6,10 @@ import type { BrokerFailure } from '#infra/kafka/port.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Observer, Projection } from './projection.ts';
 
+/** The rows kept in memory and a few batches fit in well; a larger heap is only collected later. */
+const heapYoungMb = 48;
+const heapOldMb = 256;
+
 /** What a thread is started with; plain data. */
 export type ThreadSettings = {
   databaseUrl: string;
@@ -30,7 +34,10 @@ export function projectInThread(options: {
   logger: Logger;
 }): Projection {
   const { settings, observer, onCrash, logger } = options;
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings });
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    workerData: settings,
+    resourceLimits: { maxYoungGenerationSizeMb: heapYoungMb, maxOldGenerationSizeMb: heapOldMb },
+  });
   let state: Projection['state'] = 'connecting';
   worker.on('message', (message: ThreadMessage) => {
     if ('state' in message) state = message.state;
