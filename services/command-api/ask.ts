@@ -20,6 +20,8 @@ import type { Folded, StreamKind, Streams } from './streams.ts';
 
 /** Commands that may wait at once; past this nothing is taken in, and the client is told to come back. */
 export const waitingCommandsMax = 5_000;
+/** And so many bytes of their bodies, so that large ones do not fill the heap before there are many. */
+const waitingBytesMax = 32 * 1024 * 1024;
 /** How often a command is decided before its client is told that the model is too busy. */
 const triesMax = 3;
 /** A body smaller than this cannot make an event's data too large. */
@@ -126,14 +128,18 @@ export function openAsk(options: {
   const { log, streams, now, metrics, onBug } = options;
   let queue: Waiting[] = [];
   let taken = 0;
+  let takenBytes = 0;
   let running = false;
   let closing = false;
   const whenEmpty: (() => void)[] = [];
   const inFlight = new Map<string, Promise<unknown>>();
 
   async function submit(asked: Anything): Promise<Answered<unknown>> {
-    if (closing || taken >= waitingCommandsMax) throw new Problem('overloaded');
+    const bytes = asked.bytes ?? 0;
+    if (closing || taken >= waitingCommandsMax || takenBytes + bytes > waitingBytesMax)
+      throw new Problem('overloaded');
     taken++;
+    takenBytes += bytes;
     try {
       // a key in flight waits for its first use, whose record then answers it
       while (inFlight.has(asked.command_id))
@@ -148,6 +154,7 @@ export function openAsk(options: {
       }
     } finally {
       taken--;
+      takenBytes -= bytes;
       if (taken === 0) for (const resolve of whenEmpty) resolve();
     }
   }

@@ -56,7 +56,7 @@ export async function startSystem(options: {
       const listens = /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0];
       if (listens === undefined && hasEnded())
         throw new Error(`the system ended at its start: ${output}`);
-      return listens;
+      return listens ?? null;
     },
     { timeoutMs: 60_000 },
   );

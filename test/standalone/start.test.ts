@@ -54,7 +54,7 @@ function start(environment: Record<string, string> = {}, args: string[] = []): S
     output: () => output,
     exit,
     url: async () =>
-      (await eventually(() => /listens\s+(?<url>http:\S+)/.exec(output)?.groups?.['url'], {
+      (await eventually(() => /listens\s+(?<url>http:\S+)/.exec(output)?.groups?.['url'] ?? null, {
         timeoutMs: startTimeoutMs,
       }))!,
   };
