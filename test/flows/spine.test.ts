@@ -1,5 +1,7 @@
 // A model's first life, as a stranger would lead it, through a real system: REST, log, topic, views.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mkdtemp } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { jsonCodec } from '#infra/kafka/codec.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
 import { checkLog } from '#test/checker/log.ts';
@@ -8,7 +10,6 @@ import { checkViews } from '#test/checker/views.ts';
 import { adminKey, startSystem } from '#test/crash/running-system.ts';
 import type { RunningSystem } from '#test/crash/running-system.ts';
 import { eventually } from '#test/eventually.ts';
-import { temporaryDataDir } from '#test/real/data-dir.ts';
 import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 import type { FreshDatabase } from '#test/real/postgres.ts';
@@ -25,7 +26,7 @@ describe.each(['the log', 'Kafka'] as const)('with views from %s', (source) => {
     database = await freshDatabase();
     system = await startSystem({
       databaseUrl: database.url,
-      dataDir: await temporaryDataDir(),
+      dataDir: await mkdtemp(path.join(inject('runFolder'), 'data-')),
       ...(source === 'Kafka' && { kafka: { brokers: kafkaBrokers(), topicPrefix: prefix } }),
     });
   });
