@@ -12,6 +12,8 @@ import type { Transaction, Writer } from './writer.ts';
 /** Streams whose version is remembered between batches. */
 const streamsKeptMax = 50_000;
 const reasonCharactersMax = 1_000;
+/** What a row weighs in memory beside its text. */
+const heldCharacters = 200;
 
 /** The views that a generation writes, each with the generation of its tables. */
 export type Target = {
@@ -56,10 +58,13 @@ type Step =
   | { event: RecordedEvent; changes: readonly (readonly Change<unknown>[])[]; fault?: undefined }
   | { event: RecordedEvent; changes?: undefined; fault: Error };
 
+/** A row, and how many characters it has as JSON: known once it has been written or read. */
+type Held = { row: unknown; characters: number };
+
 /** What a batch changes, not yet written; it sees what lies under it and changes none of it. */
 type Batch = {
   /** A view's changed rows, as the views stand. */
-  rows: readonly Map<string, unknown>[];
+  rows: readonly Map<string, Held>[];
   places: Map<string, Place>;
   parked: Parked[];
   waiting: RecordedEvent[];
@@ -79,13 +84,16 @@ export function openApplier(options: {
     load: view.load === null ? null : forGeneration(view.load, generation),
     write: forGeneration(view.write, generation),
     statement: `${view.name}_g${generation}`,
-    kept: new LRUCache<string, object>({ max: Math.max(1, view.rowsKeptMax) }),
+    kept: new LRUCache<string, Held>({
+      maxSize: Math.max(1, view.keptCharactersMax),
+      sizeCalculation: ({ characters }) => characters + heldCharacters,
+    }),
   }));
   const streamVersions = `stream_versions_g${target.generation}`;
   const keptPlaces = new LRUCache<string, Place>({ max: streamsKeptMax });
 
   const newBatch = (): Batch => ({
-    rows: views.map(() => new Map<string, unknown>()),
+    rows: views.map(() => new Map<string, Held>()),
     places: new Map(),
     parked: [],
     waiting: [],
@@ -107,7 +115,7 @@ export function openApplier(options: {
   function keep(batch: Batch): void {
     batch.rows.forEach((rows, index) => {
       const { view, kept } = views[index]!;
-      if (view.rowsKeptMax > 0) for (const [key, row] of rows) kept.set(key, row as object);
+      if (view.keptCharactersMax > 0) for (const [key, held] of rows) kept.set(key, held);
     });
     for (const [stream, place] of batch.places) keptPlaces.set(stream, place);
   }
@@ -176,20 +184,20 @@ export function openApplier(options: {
     changes: readonly (readonly Change<unknown>[])[],
     batch: Batch,
     under: Batch | null,
-    loaded: readonly Map<string, unknown>[],
+    loaded: readonly Map<string, Held>[],
   ): void {
     const made = changes.map((changesOfView, index) =>
-      changesOfView.map(({ key, next }) =>
-        next(
+      changesOfView.map(({ key, next }) => {
+        const held =
           batch.rows[index]!.get(key) ??
-            under?.rows[index]!.get(key) ??
-            views[index]!.kept.get(key) ??
-            loaded[index]!.get(key),
-        ),
-      ),
+          under?.rows[index]!.get(key) ??
+          views[index]!.kept.get(key) ??
+          loaded[index]!.get(key);
+        return { row: next(held?.row), characters: 0 };
+      }),
     );
     changes.forEach((changesOfView, index) => {
-      changesOfView.forEach(({ key }, nth) => batch.rows[index]!.set(key, made[index]![nth]));
+      changesOfView.forEach(({ key }, nth) => batch.rows[index]!.set(key, made[index]![nth]!));
     });
   }
 
@@ -226,10 +234,10 @@ export function openApplier(options: {
     transaction: Transaction,
     steps: readonly Step[],
     under: Batch | null,
-  ): Promise<readonly Map<string, unknown>[]> {
-    const loaded: Map<string, unknown>[] = [];
+  ): Promise<readonly Map<string, Held>[]> {
+    const loaded: Map<string, Held>[] = [];
     for (const [index, { load, statement, kept }] of views.entries()) {
-      const rows = new Map<string, unknown>();
+      const rows = new Map<string, Held>();
       loaded.push(rows);
       if (load === null) continue;
       const made = new Set<string>();
@@ -245,7 +253,8 @@ export function openApplier(options: {
         text: load,
         values: [[...wanted]],
       });
-      for (const { key, state } of found.rows) rows.set(key, JSON.parse(state));
+      for (const { key, state } of found.rows)
+        rows.set(key, { row: JSON.parse(state), characters: state.length });
     }
     return loaded;
   }
@@ -254,14 +263,18 @@ export function openApplier(options: {
     for (const [index, { view, write, statement }] of views.entries()) {
       const changed = batch.rows[index]!;
       if (changed.size === 0) continue;
-      const rows = [...changed.values()];
+      const columns: object[] = [];
+      const texts: string[] = [];
+      for (const held of changed.values()) {
+        const text = JSON.stringify(held.row);
+        held.characters = text.length;
+        columns.push(view.columns(held.row));
+        texts.push(text);
+      }
       await transaction.query({
         name: `write ${statement}`,
         text: write,
-        values: [
-          JSON.stringify(rows.map((row) => view.columns(row))),
-          rows.map((row) => JSON.stringify(row)).join(rowSeparator),
-        ],
+        values: [JSON.stringify(columns), texts.join(rowSeparator)],
       });
     }
     if (batch.places.size > 0) await writePlaces(transaction, batch.places);

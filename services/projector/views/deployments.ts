@@ -39,5 +39,5 @@ export const deployments = defineView<Deployment>({
   }),
   rowName: 'deployment_id::text',
   hasModelId: true,
-  rowsKeptMax: 5_000,
+  keptCharactersMax: 8_000_000,
 });

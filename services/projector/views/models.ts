@@ -52,5 +52,5 @@ export const models = defineView<Model>({
   }),
   rowName: 'model_id::text',
   hasModelId: true,
-  rowsKeptMax: 10_000,
+  keptCharactersMax: 16_000_000,
 });

@@ -125,5 +125,5 @@ export const stats = defineView<Counter>({
   columns: (counter) => counter,
   rowName: "tenant || '/' || dimension || '/' || key || '/' || bucket",
   hasModelId: false,
-  rowsKeptMax: 20_000,
+  keptCharactersMax: 8_000_000,
 });

@@ -86,5 +86,5 @@ export const timeline = defineView<TimelineEntry>({
   columns: ({ data, stream_version }) => ({ model_id: data.model_id, stream_version }),
   rowName: "model_id || '/' || stream_version",
   hasModelId: true,
-  rowsKeptMax: 0,
+  keptCharactersMax: 0,
 });

@@ -39,5 +39,5 @@ export const versions = defineView<Version>({
   }),
   rowName: "model_id || '/' || number",
   hasModelId: true,
-  rowsKeptMax: 10_000,
+  keptCharactersMax: 32_000_000,
 });

@@ -43,8 +43,8 @@ export type View<Row = unknown> = {
   /** SQL; names a row of the table for a person. A table without `model_id` is only compared where all streams stand alike. */
   rowName: string;
   hasModelId: boolean;
-  /** How many rows are kept in memory between batches, so that most batches load nothing. */
-  rowsKeptMax: number;
+  /** Rows kept in memory between batches, by their size as JSON, so that most batches load nothing; 0: none is kept. */
+  keptCharactersMax: number;
 };
 
 /** U+001E, which stands in no JSON text as itself. */
