@@ -26,8 +26,3 @@ export class AssertionFailed extends Error {
   override name = 'AssertionFailed';
   readonly retryable = false;
 }
-
-/** For the end of a total switch: the compiler proves that nothing is left. */
-export function unreachable(value: never): never {
-  throw new AssertionFailed(`unexpected value ${JSON.stringify(value)}`);
-}

@@ -1,8 +1,5 @@
 // What surrounds every recorded event: who, when, where in the log, and why.
 
-/** A JSON value; what event data, tags and free settings are made of. */
-export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
-
 /** Who asked. `subject` is an opaque id; `declared_by` is a name the caller chose to record beside it. */
 export type Actor = {
   subject: string;
@@ -28,7 +25,7 @@ export type EventMetadata = {
 export type DomainEvent<Type extends string = string, Data = unknown> = { type: Type; data: Data };
 
 /** Where the log put an event. Positions are global and gapless; times are RFC 3339 UTC with milliseconds. */
-export type Recorded = EventMetadata & {
+type Recorded = EventMetadata & {
   position: number;
   /** UUIDv7 */
   id: string;

@@ -95,7 +95,7 @@ export type RecordedCommand = {
   status: number;
 };
 
-export type LogHead = { position: number; epoch: number; recorded_at: string };
+type LogHead = { position: number; epoch: number; recorded_at: string };
 
 export type EventFilter = {
   tenant: string | null;

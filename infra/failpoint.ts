@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 
 /** The places of the reliability plan that exist so far. */
-export const failpoints = [
+const failpoints = [
   'log:after-append',
   'log:after-commit',
   'relay:after-read',

@@ -15,7 +15,7 @@ export type Values<S extends Settings> = {
 };
 
 /** The settings cannot be used; the message names every fault, for a person. */
-export class SettingsFault extends Error {
+class SettingsFault extends Error {
   override name = 'SettingsFault';
 }
 

@@ -12,7 +12,7 @@ export type VersionRef =
   | { by: 'latest' };
 
 /** The facts of a new version that its caller supplies. */
-export type VersionFacts = Omit<
+type VersionFacts = Omit<
   ModelEventData<'model.versioned'>,
   'model_id' | 'version_id' | 'serial' | 'number' | 'stage' | 'readiness'
 >;
@@ -91,8 +91,6 @@ export type ModelCommand =
       endpoint_url: string | null;
     })
   | (Common & { type: 'Undeploy'; deployment_id: string });
-
-export type ModelCommandType = ModelCommand['type'];
 
 /** One thing that holds a version in use. */
 export type Use =

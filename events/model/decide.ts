@@ -183,7 +183,7 @@ function updateModel(model: Model, patch: ModelPatch): Outcome {
 }
 
 /** Decides a command on the folded state. Pure; see `ModelRefusal` for every way to say no. */
-export function decideModel(state: ModelState, command: ModelCommand): Outcome {
+function decideModel(state: ModelState, command: ModelCommand): Outcome {
   if (command.type === 'RegisterModel') return registerModel(state, command);
   if (state.model === null) return { refusal: { code: 'model_not_found' } };
   switch (command.type) {

@@ -29,20 +29,20 @@ const json = z.json();
 const jsonObject = z.record(z.string(), json);
 const tags = z.record(z.string(), z.string());
 
-export const contentDigest = z.object({
+const contentDigest = z.object({
   sha256: nullableText,
   blake3: nullableText,
   origin: z.enum(['declared', 'computed']),
 });
-export const metric = z.object({ name: text, split: z.enum(splits).nullable(), value: z.number() });
-export const signature = z.object({
+const metric = z.object({ name: text, split: z.enum(splits).nullable(), value: z.number() });
+const signature = z.object({
   inputs: json,
   outputs: json,
   input_shape: z.array(z.number()).nullable(),
   output_shape: z.array(z.number()).nullable(),
   feature_schema: json,
 });
-export const lineage = z.object({
+const lineage = z.object({
   data_versions: z.array(text),
   code_version: nullableText,
   parent_versions: z.array(text),
@@ -233,7 +233,7 @@ export type ModelEvent = {
   [T in ModelEventType]: DomainEvent<T, ModelEventData<T>>;
 }[ModelEventType];
 /** The same with one type picked. */
-export type ModelEventOf<T extends ModelEventType> = Extract<ModelEvent, { type: T }>;
+type ModelEventOf<T extends ModelEventType> = Extract<ModelEvent, { type: T }>;
 export type RecordedModelEvent = RecordedEvent<ModelEvent>;
 
 /** A table with a handler for every event type; a new type does not compile until each table says what it means. */

@@ -30,7 +30,7 @@ const ladder: Record<
   archived: { development: 'restore', staging: 'restore' },
 };
 
-export const legalStages = (from: Stage): readonly Stage[] =>
+const legalStages = (from: Stage): readonly Stage[] =>
   stages.filter((to) => ladder[from][to] !== undefined);
 
 const illegalStage = (from: Stage, to: Stage): Outcome => ({

@@ -160,6 +160,4 @@ export function deploymentResource(
   };
 }
 
-export type ModelResource = ReturnType<typeof modelResource>;
 export type VersionResource = ReturnType<typeof versionResource>;
-export type DeploymentResource = ReturnType<typeof deploymentResource>;

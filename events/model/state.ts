@@ -33,7 +33,7 @@ export type Model = ModelEventData<'model.registered'> & {
 };
 
 /** A deployment that holds its version in use. */
-export type LiveDeployment = {
+type LiveDeployment = {
   deployment_id: string;
   environment: string;
   region: string | null;

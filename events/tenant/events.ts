@@ -24,7 +24,7 @@ export const tenantEvents = {
   'api_key.revoked': { schema_version: 1, data: keyRevoked },
 } as const;
 
-export type TenantEventType = keyof typeof tenantEvents;
+type TenantEventType = keyof typeof tenantEvents;
 export type TenantEventData<T extends TenantEventType> = z.infer<(typeof tenantEvents)[T]['data']>;
 export type TenantEvent = {
   [T in TenantEventType]: DomainEvent<T, TenantEventData<T>>;

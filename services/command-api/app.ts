@@ -27,8 +27,6 @@ import { openTraining } from './training-completed.ts';
 import { consumeTraining } from './training-consumer.ts';
 import type { TrainingConsumer } from './training-consumer.ts';
 
-export type CommandApi = ReturnType<typeof commandApiApp>;
-
 /** Builds the service on a migrated database. `start` makes the first tenant and keys, and begins to relay. */
 export function commandApiApp(deps: {
   databaseUrl: string;

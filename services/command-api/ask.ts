@@ -30,13 +30,7 @@ const surelySmallBytes = 64 * 1024;
 type StreamState = { stream_version: number };
 
 /** One command on its way: who asks, what, of which stream, and how the answer is made. */
-export type Asked<
-  State extends StreamState,
-  Command,
-  Event extends DomainEvent,
-  Refusal,
-  Answer,
-> = {
+type Asked<State extends StreamState, Command, Event extends DomainEvent, Refusal, Answer> = {
   kind: StreamKind<State, Command, Event, Refusal>;
   stream: string;
   /** True where the stream's id was made for this command, so that there is nothing to load. */

@@ -38,7 +38,7 @@ export const modelName = z.string().superRefine((name, context) => {
     });
 });
 
-export const label = z.string().superRefine((text, context) => {
+const label = z.string().superRefine((text, context) => {
   const fault = labelFault(text);
   if (fault !== null) context.addIssue({ code: 'custom', message: fault });
 });

@@ -6,7 +6,7 @@ import type { EventLog } from '#events/log.ts';
 import { upcast } from '#events/upcasters.ts';
 
 /** Rows (models, versions, deployments) kept in memory in all; one is about 2 KB. */
-const rowsMax = 60_000;
+const rowsMax = 30_000;
 /** Past this many events a fold is worth keeping in the database. */
 const snapshotEveryEvents = 500;
 

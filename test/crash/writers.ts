@@ -26,7 +26,7 @@ export function startWriters(urlOf: () => string, writers: number): Writers {
   const answers: Answer[] = [];
   let acknowledged = 0;
   let resolved = 0;
-  let isStopping = false;
+  const stopping = new AbortController();
 
   async function send(method: string, route: string, body: object): Promise<Reply> {
     const key = randomUUID();
@@ -69,10 +69,10 @@ export function startWriters(urlOf: () => string, writers: number): Writers {
   }
 
   async function write(): Promise<void> {
-    while (!isStopping) {
+    while (!stopping.signal.aborted) {
       const name = `model-${randomUUID()}`;
       await send('POST', '/models', { name, framework: 'onnx' });
-      for (let number = 1; number <= 3 && !isStopping; number++) {
+      for (let number = 1; number <= 3 && !stopping.signal.aborted; number++) {
         await send('POST', `/models/${name}/versions`, {
           label: `v${number}`,
           metrics: { accuracy: 0.9 },
@@ -92,7 +92,7 @@ export function startWriters(urlOf: () => string, writers: number): Writers {
     acknowledged: () => acknowledged,
     resolved: () => resolved,
     async stop() {
-      isStopping = true;
+      stopping.abort();
       await Promise.all(running);
     },
   };
