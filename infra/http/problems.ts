@@ -10,7 +10,6 @@ const codes = {
   deployment_not_found: { status: 404, title: 'There is no such deployment' },
   event_not_found: { status: 404, title: 'There is no such event' },
   key_not_found: { status: 404, title: 'There is no such key' },
-  method_not_allowed: { status: 405, title: 'The resource does not have this method' },
   name_taken: { status: 409, title: 'The name is taken by another model' },
   version_exists: { status: 409, title: 'The model has such a version already' },
   illegal_transition: { status: 409, title: 'There is no way from here to there' },
