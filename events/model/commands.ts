@@ -1,6 +1,10 @@
 // What can be asked of a model, and the closed list of reasons why the answer may be no.
 // Time, ids and chance arrive in the command, so that a decision is repeatable.
-import type { ModelEventData, Stage, Strategy } from './events.ts';
+import type { Role } from '../access.ts';
+import type { Actor } from '../envelope.ts';
+import type { PolicyInForce } from '../policy/policy.ts';
+import type { ModelEventData } from './events.ts';
+import type { Stage, Strategy } from './shapes.ts';
 
 /** How a caller names a version under its model: `{version}` in a path, or a number or text (label, then number) in a body. */
 export type VersionRef =
@@ -41,10 +45,22 @@ export type ArchiveCause = {
   rule: ModelEventData<'model.archived'>['rule'];
 };
 
-type Common = {
+/** Who asks, as four eyes compare people: by subject, with the subjects who issued the key or the role in use. */
+export type Asker = {
+  subject: string;
+  type: Actor['type'];
+  declared_by: string | null;
+  role: Role;
+  granted_by: readonly string[];
+};
+
+export type Common = {
   /** RFC 3339 with milliseconds, by the one clock of the process. */
   at: string;
   reason: string | null;
+  asker: Asker;
+  /** What is in force for the model; its streams are named in the append, so that a change of it is a conflict. */
+  in_force: PolicyInForce;
 };
 type OnVersion = Common & { version: VersionRef };
 

@@ -16,7 +16,9 @@ import {
   setDefault,
 } from './release.ts';
 import { evolveModelState, forkModelState, initialModelState } from './state.ts';
-import type { Model, ModelState, Version } from './state.ts';
+import type { Model } from './model-row.ts';
+import type { ModelState } from './state.ts';
+import type { Version } from './version-row.ts';
 
 type Outcome = Decision<ModelEvent, ModelRefusal>;
 

@@ -1,8 +1,11 @@
 // Deployments: what runs where, who supersedes whom, and how traffic is shared.
 import type { Decision } from '../decider.ts';
 import type { ModelCommand, ModelRefusal } from './commands.ts';
-import type { DeploymentStatus, ModelEvent, ModelEventData } from './events.ts';
-import type { Deployment, ModelState, Version } from './state.ts';
+import type { ModelEvent, ModelEventData } from './events.ts';
+import type { DeploymentStatus } from './shapes.ts';
+import type { Deployment } from './deployment-row.ts';
+import type { ModelState } from './state.ts';
+import type { Version } from './version-row.ts';
 
 type Outcome = Decision<ModelEvent, ModelRefusal>;
 type CommandOf<T extends ModelCommand['type']> = Extract<ModelCommand, { type: T }>;

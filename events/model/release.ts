@@ -1,9 +1,11 @@
 // The release ladder: which stage follows which, what leaves production when another arrives, and what is in use.
 import type { Decision } from '../decider.ts';
 import type { ArchiveCause, ModelCommand, ModelRefusal, Use } from './commands.ts';
-import { stages } from './events.ts';
-import type { ModelEvent, ModelEventData, Readiness, Stage } from './events.ts';
-import type { ModelState, Version } from './state.ts';
+import { stages } from './shapes.ts';
+import type { ModelEvent, ModelEventData } from './events.ts';
+import type { Readiness, Stage } from './shapes.ts';
+import type { ModelState } from './state.ts';
+import type { Version } from './version-row.ts';
 
 type Outcome = Decision<ModelEvent, ModelRefusal>;
 type CommandOf<T extends ModelCommand['type']> = Extract<ModelCommand, { type: T }>;

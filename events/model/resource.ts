@@ -1,6 +1,8 @@
 // What an answer shows of folded rows. The write's answer and the view use the same functions, so they cannot differ.
 import { flatMetrics, metricsBySplit } from './metrics.ts';
-import type { Deployment, Model, Version } from './state.ts';
+import type { Deployment } from './deployment-row.ts';
+import type { Model } from './model-row.ts';
+import type { Version } from './version-row.ts';
 
 /** Where the model's stream stands: every resource under it carries this, and the ETag is `stream_version`. */
 type StreamPlace = { stream_version: number; position: number };

@@ -1,7 +1,7 @@
 // What callers may send: every field of a model, a version and a deployment, parsed once at the edge.
 import { z } from 'zod';
 import type { NewVersion, VersionRef } from '#events/model/commands.ts';
-import { splits, strategies } from '#events/model/events.ts';
+import { splits, strategies } from '#events/model/shapes.ts';
 import type { ModelEventData } from '#events/model/events.ts';
 import type { Metric } from '#events/model/metrics.ts';
 import { isDigits, isUuid, labelFault, modelNameFault } from '#events/names.ts';

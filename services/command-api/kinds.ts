@@ -2,7 +2,11 @@
 import { modelDecider } from '#events/model/decide.ts';
 import type { ModelCommand, ModelRefusal } from '#events/model/commands.ts';
 import type { ModelEvent } from '#events/model/events.ts';
+import type { Binding } from '#events/model/binding-row.ts';
+import type { Deployment } from '#events/model/deployment-row.ts';
+import type { PromotionRequest } from '#events/model/promotion-row.ts';
 import type { ModelState } from '#events/model/state.ts';
+import type { Version } from '#events/model/version-row.ts';
 import { tenantDecider } from '#events/tenant/tenant.ts';
 import type { TenantCommand, TenantRefusal, TenantState } from '#events/tenant/tenant.ts';
 import type { TenantEvent } from '#events/tenant/events.ts';
@@ -10,24 +14,31 @@ import type { StreamKind } from './streams.ts';
 
 export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRefusal> = {
   decider: modelDecider,
-  rowsOf: (state) => 1 + state.versions.size + state.deployments.size,
+  rowsOf: (state) =>
+    1 +
+    state.versions.size +
+    state.deployments.size +
+    state.bindings.size +
+    state.promotionRequests.size,
   snapshot: {
-    foldVersion: 1,
+    foldVersion: 2,
     encode: (state) =>
       JSON.stringify({
         stream_version: state.stream_version,
         model: state.model,
         versions: [...state.versions.values()],
         deployments: [...state.deployments.values()],
+        bindings: [...state.bindings.values()],
+        promotion_requests: [...state.promotionRequests.values()],
       }),
     decode(text) {
-      const { stream_version, model, versions, deployments } = JSON.parse(text) as Pick<
-        ModelState,
-        'stream_version' | 'model'
-      > & {
-        versions: ModelState['versions'] extends Map<number, infer Row> ? Row[] : never;
-        deployments: ModelState['deployments'] extends Map<string, infer Row> ? Row[] : never;
-      };
+      const { stream_version, model, versions, deployments, bindings, promotion_requests } =
+        JSON.parse(text) as Pick<ModelState, 'stream_version' | 'model'> & {
+          versions: Version[];
+          deployments: Deployment[];
+          bindings: Binding[];
+          promotion_requests: PromotionRequest[];
+        };
       const state = modelDecider.initial();
       state.stream_version = stream_version;
       state.model = model;
@@ -36,10 +47,14 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
         state.versions.set(number, version);
         state.numberByVersionId.set(version_id, number);
         if (label !== null) state.numberByLabel.set(label, number);
-        if (content_digest?.sha256) state.numberBySha256.set(content_digest.sha256, number);
+        if (content_digest?.sha256 && version.deleted_at === null)
+          state.numberBySha256.set(content_digest.sha256, number);
       }
       for (const deployment of deployments)
         state.deployments.set(deployment.deployment_id, deployment);
+      for (const binding of bindings) state.bindings.set(binding.binding_id, binding);
+      for (const request of promotion_requests)
+        state.promotionRequests.set(request.promotion_request_id, request);
       return state;
     },
   },

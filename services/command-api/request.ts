@@ -4,6 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { v5 as uuidv5 } from 'uuid';
 import type { Principal } from '#events/access.ts';
 import type { Actor } from '#events/envelope.ts';
+import type { Common } from '#events/model/commands.ts';
+import { openPolicy } from '#events/policy/policy.ts';
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { Answered } from './ask.ts';
@@ -34,6 +36,8 @@ export const actorOf = (principal: Principal, declaredBy: string | null | undefi
 
 const invalidHeader = (name: string, message: string): Problem =>
   new Problem('invalid', { errors: [{ pointer: `/headers/${name}`, message }] });
+
+export type CommandHead = ReturnType<typeof commandHead>;
 
 /** The part of a command that the headers give. */
 export function commandHead(
@@ -66,6 +70,7 @@ export function commandHead(
   return {
     tenant: principal.tenant,
     actor: actorOf(principal, body?.declared_by),
+    asker_role: principal.role,
     command_id:
       key === undefined ? newId() : commandIdOf('http', principal.tenant, principal.subject, key),
     request_hash: key === undefined ? null : requestHash(request),
@@ -77,6 +82,23 @@ export function commandHead(
     bytes: request.bodyBytes,
   };
 }
+
+/** What every command on a model is told beside what it asks. */
+export const commonOf = (
+  { actor, asker_role, reason }: Pick<CommandHead, 'actor' | 'asker_role' | 'reason'>,
+  at: string,
+): Common => ({
+  at,
+  reason,
+  asker: {
+    subject: actor.subject,
+    type: actor.type,
+    declared_by: actor.declared_by,
+    role: asker_role,
+    granted_by: [],
+  },
+  in_force: openPolicy,
+});
 
 function ifMatch(header: string | undefined): number | null {
   if (header === undefined || header === '*') return null;

@@ -16,7 +16,7 @@ import type { TrainingCompleted } from '#infra/kafka/cloudevents.ts';
 import type { Answered, Ask } from './ask.ts';
 import { modelFactsOf, modelName, versionFactsOf, versionFields } from './fields.ts';
 import { modelKind } from './kinds.ts';
-import { commandIdOf } from './request.ts';
+import { commandIdOf, commonOf } from './request.ts';
 import type { Resolve } from './resolve.ts';
 
 /** A name can be taken, and freed, between looking and asking; more turns than these are somebody's loop. */
@@ -78,11 +78,11 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
       bytes: Buffer.byteLength(written),
       answer: versionAnswer,
     };
+    const common = (at: string) => commonOf({ actor, asker_role: 'service', reason: null }, at);
     const createVersion = (at: string): ModelCommand => ({
       type: 'CreateVersion',
       version,
-      at,
-      reason: null,
+      ...common(at),
     });
     const model_id = newId();
     const { framework, model_type } = facts;
@@ -92,8 +92,7 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
       name,
       facts: modelFactsOf({ framework, model_type }),
       first_version: version,
-      at,
-      reason: null,
+      ...common(at),
     });
 
     for (let turn = 1; ; turn++) {

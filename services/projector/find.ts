@@ -1,6 +1,7 @@
 // Finds one model or version as callers name them: many questions of one moment become one query a way of naming.
 import { isDigits, isUuid } from '#events/names.ts';
-import type { Model, Version } from '#events/model/state.ts';
+import type { Model } from '#events/model/model-row.ts';
+import type { Version } from '#events/model/version-row.ts';
 import { coalesce } from './coalesce.ts';
 import type { Reader } from './reader.ts';
 

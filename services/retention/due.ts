@@ -1,7 +1,9 @@
 // What is due to be archived, and why: a pure function of a model's state, the policy and the time.
-import type { ModelEventData, Stage } from '#events/model/events.ts';
+import type { ModelEventData } from '#events/model/events.ts';
+import type { Stage } from '#events/model/shapes.ts';
 import { usesOf } from '#events/model/release.ts';
-import type { ModelState, Version } from '#events/model/state.ts';
+import type { ModelState } from '#events/model/state.ts';
+import type { Version } from '#events/model/version-row.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 

@@ -20,7 +20,7 @@ test('nobody imports what they must not', () => expect(forbiddenImports(files)).
 
 test('the projector never comes to know how it is decided', () => {
   const known = knownTo('services/projector/', files);
-  expect(known).toContain('events/model/state.ts');
+  expect(known).toContain('events/model/version-row.ts');
   expect(known).toContain('events/catalogue.ts');
   expect([...known].filter((name) => name.endsWith('/decide.ts'))).toEqual([]);
   expect(knownTo('services/command-api/', files)).toContain('events/model/decide.ts');

@@ -5,9 +5,11 @@ import { serialKindOf } from '#events/catalogue.ts';
 import { assert } from '#events/decider.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import type { AppendEntry, NewEvent } from '#events/log.ts';
-import type { ModelCommand, NewVersion } from '#events/model/commands.ts';
+import type { Common, ModelCommand, NewVersion } from '#events/model/commands.ts';
+import { commonAt } from '#test/rules/wanted.ts';
 import { modelDecider } from '#events/model/decide.ts';
-import type { RecordedModelEvent, Stage } from '#events/model/events.ts';
+import type { RecordedModelEvent } from '#events/model/events.ts';
+import type { Stage } from '#events/model/shapes.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { modelNameClaim, modelStream } from '#events/names.ts';
 import { openPool } from '#infra/postgres/connect.ts';
@@ -88,7 +90,7 @@ export const newVersion = (
 /** A command without what every command has. */
 export type Wish = ModelCommand extends infer C
   ? C extends ModelCommand
-    ? Omit<C, 'at' | 'reason'> & { reason?: string | null }
+    ? Omit<C, keyof Common> & { reason?: string | null }
     : never
   : never;
 
@@ -151,7 +153,7 @@ export async function openRegistry() {
   /** Decides, and says what is to be appended. */
   function decide({ stream, state }: Model, wish: Wish): AppendEntry {
     const at = new Date().toISOString();
-    const command: ModelCommand = { reason: null, ...wish, at };
+    const command: ModelCommand = { ...commonAt(at), ...wish };
     const { events, refusal } = modelDecider.decide(state, command);
     if (refusal !== undefined) throw new Error(`refused: ${JSON.stringify(refusal)}`);
     const takes = command.type === 'RegisterModel' ? [modelNameClaim(tenant, command.name)] : [];

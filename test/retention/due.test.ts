@@ -1,7 +1,7 @@
 // What retention archives and what it keeps, told day by day.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { stages } from '#events/model/events.ts';
+import { stages } from '#events/model/shapes.ts';
 import { usesOf } from '#events/model/release.ts';
 import { defaultPolicy, due, newestKeptMax, newestKeptMin } from '#services/retention/due.ts';
 import { day, history } from './history.ts';

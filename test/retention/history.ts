@@ -1,8 +1,9 @@
 // Tells a model's life in commands and days: decided and folded by the real rules, recorded at the story's own time.
 import { assert } from '#events/decider.ts';
+import { commonAt } from '#test/rules/wanted.ts';
 import type { ModelCommand, NewVersion } from '#events/model/commands.ts';
 import { modelDecider } from '#events/model/decide.ts';
-import type { Stage } from '#events/model/events.ts';
+import type { Stage } from '#events/model/shapes.ts';
 import type { ModelState } from '#events/model/state.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -57,7 +58,7 @@ function newVersion(version_id: string, label: string | null = null): NewVersion
 
 /** The command that brings a version to a stage, by the verb that the ladder asks for. */
 function moving(number: number, from: Stage, to_stage: Stage, at: string): ModelCommand {
-  const common = { at, reason: null, version: { by: 'number', number } as const };
+  const common = { ...commonAt(at), version: { by: 'number', number } as const };
   if (to_stage === 'archived') {
     const because = { cause: 'manual', plan_id: null, rule: null } as const;
     return { ...common, type: 'Archive', because };
@@ -127,7 +128,7 @@ export function history(): History {
     }
     return decision.events !== undefined;
   };
-  const common = () => ({ at, reason: null });
+  const common = () => commonAt(at);
   const on = (number: number) => ({ ...common(), version: { by: 'number', number } as const });
   const asks: Asks = {
     create: () => {

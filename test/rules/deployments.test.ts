@@ -2,8 +2,9 @@
 import { assert, constantFrom, integer, property, array, tuple } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { modelDecider } from '#events/model/decide.ts';
-import { deploymentStatuses } from '#events/model/events.ts';
-import type { DeploymentStatus, ModelEvent } from '#events/model/events.ts';
+import { deploymentStatuses } from '#events/model/shapes.ts';
+import type { ModelEvent } from '#events/model/events.ts';
+import type { DeploymentStatus } from '#events/model/shapes.ts';
 import type { ModelState } from '#events/model/state.ts';
 import {
   archived,

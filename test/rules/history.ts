@@ -1,11 +1,6 @@
 // Events as they could have happened to one model, so that a test names only what matters to it.
-import type {
-  ModelEvent,
-  ModelEventData,
-  ModelEventType,
-  Readiness,
-  Stage,
-} from '#events/model/events.ts';
+import type { ModelEvent, ModelEventData, ModelEventType } from '#events/model/events.ts';
+import type { Readiness, Stage } from '#events/model/shapes.ts';
 
 export const modelId = '01940000-0000-7000-8000-000000000000';
 export const noon = '2026-11-21T12:00:00.000Z';

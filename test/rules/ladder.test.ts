@@ -1,7 +1,8 @@
 // The release ladder: every step from every stage to every stage, by every verb.
 import { describe, expect, test } from 'vitest';
-import { stages } from '#events/model/events.ts';
-import type { ModelEvent, Stage } from '#events/model/events.ts';
+import { stages } from '#events/model/shapes.ts';
+import type { ModelEvent } from '#events/model/events.ts';
+import type { Stage } from '#events/model/shapes.ts';
 import { usesOf } from '#events/model/release.ts';
 import {
   archived,

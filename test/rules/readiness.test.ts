@@ -1,7 +1,8 @@
 // Readiness: whether a version is fit, and which judgement may follow which.
 import { test } from 'vitest';
-import { readinesses } from '#events/model/events.ts';
-import type { ModelEvent, Readiness } from '#events/model/events.ts';
+import { readinesses } from '#events/model/shapes.ts';
+import type { ModelEvent } from '#events/model/events.ts';
+import type { Readiness } from '#events/model/shapes.ts';
 import { approved, modelWith, rejected, testingStarted } from './history.ts';
 import { given, numbered } from './scenario.ts';
 import type { Wanted } from './scenario.ts';

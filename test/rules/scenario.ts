@@ -1,18 +1,19 @@
 // A rule as a sentence: given what happened, when this is asked, then this follows, or it is refused.
 import { expect } from 'vitest';
 import { catalogue } from '#events/catalogue.ts';
-import type { ModelCommand, ModelRefusal, VersionRef } from '#events/model/commands.ts';
+import type { Common, ModelCommand, ModelRefusal, VersionRef } from '#events/model/commands.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { ModelEvent, RecordedModelEvent } from '#events/model/events.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { modelStream } from '#events/names.ts';
 import { modelId, noon } from './history.ts';
+import { commonAt } from './wanted.ts';
 
 type Without<Command, Field extends string> = Command extends unknown
   ? Omit<Command, Field>
   : never;
 /** A command without what most tests do not care for. */
-export type Wanted = Without<ModelCommand, 'at' | 'reason'> & { reason?: string | null };
+export type Wanted = Without<ModelCommand, keyof Common> & Partial<Common>;
 
 export const numbered = (number: number): VersionRef => ({ by: 'number', number });
 
@@ -49,7 +50,7 @@ export function folded(state: ModelState, events: readonly ModelEvent[]): ModelS
   return state;
 }
 
-export const commandOf = (wanted: Wanted): ModelCommand => ({ at: noon, reason: null, ...wanted });
+export const commandOf = (wanted: Wanted): ModelCommand => ({ ...commonAt(noon), ...wanted });
 
 /** @param history what has happened to the model, from its first event on */
 export function given(...history: readonly ModelEvent[]) {

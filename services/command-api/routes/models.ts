@@ -5,6 +5,7 @@ import type { Permission } from '#events/access.ts';
 import { findVersion } from '#events/model/decide.ts';
 import type {
   ArchiveCause,
+  Common,
   ModelCommand,
   ModelRefusal,
   NewVersion,
@@ -35,7 +36,7 @@ import {
   word,
 } from '../fields.ts';
 import { modelKind } from '../kinds.ts';
-import { commandHead, sendAnswer } from '../request.ts';
+import { commandHead, commonOf, sendAnswer } from '../request.ts';
 import type { Resolve } from '../resolve.ts';
 
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
@@ -129,7 +130,7 @@ export function modelWriteRoutes(
     head: Head,
     stream: string | Promise<string>,
     status: 200 | 201,
-    command: (at: string) => ModelCommand,
+    command: (common: Common) => ModelCommand,
     answer: Answer<Body>,
   ): Promise<FastifyReply> {
     const answered = await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, Body>({
@@ -137,7 +138,7 @@ export function modelWriteRoutes(
       stream: await stream,
       ...head,
       status,
-      command,
+      command: (at) => command(commonOf(head, at)),
       answer,
     });
     return sendAnswer(reply, answered);
@@ -179,8 +180,7 @@ export function modelWriteRoutes(
             name,
             facts: modelFactsOf(facts),
             first_version: null,
-            at,
-            reason: head.reason,
+            ...commonOf(head, at),
           }),
           answer: (state) => modelResource(state.model!),
         },
@@ -204,13 +204,13 @@ export function modelWriteRoutes(
     },
     async (request, reply) => {
       const head = commandHead(request, request.body);
-      const { reason, ...patch } = request.body;
+      const { reason: _reason, ...patch } = request.body;
       return await askModel(
         reply,
         head,
         resolve.model(head.tenant, request.params.model),
         200,
-        (at) => ({ type: 'UpdateModel', patch, at, reason: reason ?? null }),
+        (common) => ({ type: 'UpdateModel', patch, ...common }),
         (state) => modelResource(state.model!),
       );
     },
@@ -245,7 +245,7 @@ export function modelWriteRoutes(
         head,
         resolve.model(head.tenant, request.params.model),
         201,
-        (at) => ({ type: 'CreateVersion', version, at, reason: head.reason }),
+        (common) => ({ type: 'CreateVersion', version, ...common }),
         answeredVersion({ by: 'id', version_id: version.version_id }),
       );
     },
@@ -260,7 +260,7 @@ export function modelWriteRoutes(
     commandOf: (
       version: VersionRef,
       body: z.infer<Body>,
-      common: { at: string; reason: string | null },
+      common: Common,
       request: FastifyRequest,
     ) => ModelCommand,
   ): void {
@@ -280,7 +280,7 @@ export function modelWriteRoutes(
           head,
           resolve.model(head.tenant, model),
           200,
-          (at) => commandOf(ref, written, { at, reason: head.reason }, request),
+          (common) => commandOf(ref, written, common, request),
           answeredVersion(ref),
         );
       },
@@ -416,7 +416,7 @@ export function modelWriteRoutes(
         head,
         resolve.model(head.tenant, request.params.model),
         200,
-        (at) => ({ type: 'SetDefault', version: ref, at, reason: head.reason }),
+        (common) => ({ type: 'SetDefault', version: ref, ...common }),
         answeredVersion(ref),
       );
     },
@@ -443,7 +443,7 @@ export function modelWriteRoutes(
         head,
         resolve.model(head.tenant, request.params.model),
         201,
-        (at) => ({
+        (common) => ({
           type: 'Deploy',
           version: versionRefOf(request.params.version),
           deployment_id,
@@ -455,8 +455,7 @@ export function modelWriteRoutes(
           config: body.config ?? {},
           external_ref: body.external_ref ?? null,
           status: body.status,
-          at,
-          reason: head.reason,
+          ...common,
         }),
         answeredDeployment(deployment_id),
       );
@@ -484,13 +483,12 @@ export function modelWriteRoutes(
         head,
         resolve.deployment(head.tenant, id),
         200,
-        (at) => ({
+        (common) => ({
           type: 'ReportDeployment',
           deployment_id: id,
           status: body.status,
           endpoint_url: body.endpoint_url ?? null,
-          at,
-          reason: head.reason,
+          ...common,
         }),
         answeredDeployment(id),
       );
@@ -517,7 +515,7 @@ export function modelWriteRoutes(
         head,
         resolve.deployment(head.tenant, id),
         200,
-        (at) => ({ type: 'Undeploy', deployment_id: id, at, reason: head.reason }),
+        (common) => ({ type: 'Undeploy', deployment_id: id, ...common }),
         answeredDeployment(id),
       );
     },

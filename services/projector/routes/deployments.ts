@@ -1,8 +1,8 @@
 // Reading deployments: what runs where, and one of them.
 import { z } from 'zod';
-import { deploymentStatuses } from '#events/model/events.ts';
+import { deploymentStatuses } from '#events/model/shapes.ts';
 import { deploymentResource } from '#events/model/resource.ts';
-import type { Deployment } from '#events/model/state.ts';
+import type { Deployment } from '#events/model/deployment-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery, readList } from '../lists.ts';

@@ -1,8 +1,8 @@
 // Reading models: the list with its filters, and one by name, id or serial.
 import { z } from 'zod';
-import { stages } from '#events/model/events.ts';
+import { stages } from '#events/model/shapes.ts';
 import { modelResource } from '#events/model/resource.ts';
-import type { Model } from '#events/model/state.ts';
+import type { Model } from '#events/model/model-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery, readList } from '../lists.ts';

@@ -1,8 +1,9 @@
 // Reading a model's versions, one of them, and what has happened to the model.
 import { z } from 'zod';
-import { stages } from '#events/model/events.ts';
+import { stages } from '#events/model/shapes.ts';
 import { versionResource } from '#events/model/resource.ts';
-import type { Model, Version } from '#events/model/state.ts';
+import type { Model } from '#events/model/model-row.ts';
+import type { Version } from '#events/model/version-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery, readList } from '../lists.ts';

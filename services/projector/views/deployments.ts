@@ -1,6 +1,6 @@
 // The view of deployments: each as it is now.
-import { evolveDeployment, touchedDeployment } from '#events/model/state.ts';
-import type { Deployment } from '#events/model/state.ts';
+import { evolveDeployment, touchedDeployment } from '#events/model/deployment-row.ts';
+import type { Deployment } from '#events/model/deployment-row.ts';
 import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
 
 export const deployments = defineView<Deployment>({

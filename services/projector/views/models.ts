@@ -1,7 +1,7 @@
 // The view of models: each as it is now.
-import { stages } from '#events/model/events.ts';
-import { evolveModel } from '#events/model/state.ts';
-import type { Model } from '#events/model/state.ts';
+import { stages } from '#events/model/shapes.ts';
+import { evolveModel } from '#events/model/model-row.ts';
+import type { Model } from '#events/model/model-row.ts';
 import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
 
 export const models = defineView<Model>({

@@ -1,6 +1,6 @@
 // The view of versions: each as it is now.
-import { evolveVersion, touchedVersions } from '#events/model/state.ts';
-import type { Version } from '#events/model/state.ts';
+import { evolveVersion, touchedVersions } from '#events/model/version-row.ts';
+import type { Version } from '#events/model/version-row.ts';
 import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
 
 export const versions = defineView<Version>({
