@@ -6,6 +6,8 @@ import { LocalServerError, messageOf } from './process.ts';
 
 /** SQLite's code for a file that another connection, of this process or of any other, has locked. */
 const sqliteBusy = 5;
+/** Two that claim at once may stand in each other's way for a moment: without a wait both could be refused. */
+const lockWaitMs = 50;
 
 /**
  * Claims `folder` for this process until `release()`.
@@ -18,7 +20,7 @@ export async function ownFolder(folder: string): Promise<{ release(): Promise<vo
   let lock: DatabaseSync;
   try {
     await mkdir(folder, { recursive: true });
-    lock = new DatabaseSync(join(folder, 'owner.lock'));
+    lock = new DatabaseSync(join(folder, 'owner.lock'), { timeout: lockWaitMs });
   } catch (cause) {
     throw unreachable(folder, cause);
   }
