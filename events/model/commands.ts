@@ -2,9 +2,10 @@
 // Time, ids and chance arrive in the command, so that a decision is repeatable.
 import type { Role } from '../access.ts';
 import type { Actor } from '../envelope.ts';
-import type { PolicyInForce } from '../policy/policy.ts';
+import type { Pointer, PolicyInForce } from '../policy/policy.ts';
+import type { BindingStatus } from './binding-events.ts';
 import type { ModelEventData } from './events.ts';
-import type { Stage, Strategy } from './shapes.ts';
+import type { DeploymentStatus, Stage, Strategy } from './shapes.ts';
 
 /** How a caller names a version under its model: `{version}` in a path, or a number or text (label, then number) in a body. */
 export type VersionRef =
@@ -43,6 +44,16 @@ export type ArchiveCause = {
   cause: ModelEventData<'model.archived'>['cause'];
   plan_id: string | null;
   rule: ModelEventData<'model.archived'>['rule'];
+};
+
+type BindingFacts = Omit<
+  ModelEventData<'binding.created'>,
+  'binding_id' | 'model_id' | 'version_id' | 'number' | 'label' | 'status'
+>;
+export type NewBinding = BindingFacts & { status: 'inactive' | 'active' };
+/** What a PATCH of a binding may change; `config` is replaced whole, and `status` moves in the same append. */
+export type BindingPatch = { [K in keyof BindingFacts]?: BindingFacts[K] | undefined } & {
+  status?: BindingStatus | undefined;
 };
 
 /** Who asks, as four eyes compare people: by subject, with the subjects who issued the key or the role in use. */
@@ -105,8 +116,22 @@ export type ModelCommand =
       deployment_id: string;
       status: 'deploying' | 'deployed' | 'failed';
       endpoint_url: string | null;
+      /** Why it failed; only the registry's own sweep says `timed_out`. */
+      cause: ModelEventData<'deployment.failed'>['cause'];
     })
-  | (Common & { type: 'Undeploy'; deployment_id: string });
+  | (Common & { type: 'Undeploy'; deployment_id: string })
+  | (Common & { type: 'ShiftTraffic'; deployment_id: string; traffic_percent: number })
+  | (Common & {
+      type: 'RollbackDeployment';
+      deployment_id: string;
+      /** null: the version that ran there before. */
+      to: VersionRef | null;
+      /** The id of the deployment that takes its place, if one must be asked for. */
+      new_id: string;
+    })
+  | (OnVersion & { type: 'CreateBinding'; binding_id: string; binding: NewBinding })
+  | (Common & { type: 'UpdateBinding'; binding_id: string; patch: BindingPatch })
+  | (Common & { type: 'RemoveBinding'; binding_id: string });
 
 /** One thing that holds a version in use. */
 export type Use =
@@ -126,6 +151,7 @@ export type ModelRefusal =
   | { code: 'model_not_found' }
   | { code: 'version_not_found'; version: string }
   | { code: 'deployment_not_found'; deployment_id: string }
+  | { code: 'binding_not_found'; binding_id: string }
   | { code: 'name_taken'; name: string }
   | {
       code: 'version_exists';
@@ -137,14 +163,35 @@ export type ModelRefusal =
   | { code: 'label_not_its_number'; label: string; number: number }
   | {
       code: 'illegal_transition';
-      axis: 'stage' | 'readiness' | 'deployment';
+      axis: 'stage' | 'readiness' | 'deployment' | 'binding';
       from: string;
       to: string;
       legal_transitions: readonly string[];
     }
   | { code: 'in_use'; number: number; blocking: readonly Use[] }
-  | { code: 'version_retired'; number: number; stage: Stage; wanted: 'deployment' | 'default' }
+  | {
+      code: 'version_retired';
+      number: number;
+      stage: Stage;
+      wanted: 'deployment' | 'default' | 'binding';
+    }
   | { code: 'model_inactive'; state: string }
+  | { code: 'not_deployed'; deployment_id: string; status: DeploymentStatus }
+  /** No other version ran there, or not the one that was named. */
+  | {
+      code: 'nothing_to_roll_back_to';
+      environment: string;
+      region: string | null;
+      version: string | null;
+    }
+  | {
+      code: 'rollback_unsafe';
+      number: number;
+      because: 'rejected' | 'quarantined' | 'purged' | 'digest_changed';
+    }
+  | { code: 'environment_protected'; environment: string; number: number; stage: Stage }
+  | { code: 'pointer_protected'; pointer: Pointer; number: number; stage: Stage }
+  | { code: 'time_in_future'; field: string; value: string }
   | {
       code: 'traffic_invalid';
       strategy: Strategy;

@@ -1,7 +1,9 @@
 // What follows from a command on a model: one total switch from state and command to events, or to one refusal.
 import type { Decider, Decision } from '../decider.ts';
 import { isDigits } from '../names.ts';
+import { createBinding, removeBinding, updateBinding } from './bindings.ts';
 import type { ModelCommand, ModelPatch, ModelRefusal, NewVersion, VersionRef } from './commands.ts';
+import { rollbackDeployment } from './deployment-rollback.ts';
 import { deploy, reportDeployment, undeploy } from './deployments.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import {
@@ -15,9 +17,12 @@ import {
   restore,
   setDefault,
 } from './release.ts';
+import type { Deployment } from './deployment-row.ts';
 import { evolveModelState, forkModelState, initialModelState } from './state.ts';
 import type { Model } from './model-row.ts';
+import { sameJson } from './same-json.ts';
 import type { ModelState } from './state.ts';
+import { shiftTraffic } from './traffic.ts';
 import type { Version } from './version-row.ts';
 
 type Outcome = Decision<ModelEvent, ModelRefusal>;
@@ -151,19 +156,6 @@ function merged<Value>(
   return Object.fromEntries(after);
 }
 
-/** Equal as JSON values. The order of keys says nothing: the log does not keep it. */
-function same(left: unknown, right: unknown): boolean {
-  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null)
-    return left === right;
-  const ofRight = new Map(Object.entries(right));
-  const ofLeft = Object.entries(left);
-  return (
-    Array.isArray(left) === Array.isArray(right) &&
-    ofLeft.length === ofRight.size &&
-    ofLeft.every(([key, value]) => ofRight.has(key) && same(value, ofRight.get(key)))
-  );
-}
-
 function updateModel(model: Model, patch: ModelPatch): Outcome {
   const changed: ModelEventData<'model.updated'>['changed'] = {};
   const previous: ModelEventData<'model.updated'>['previous'] = {};
@@ -173,7 +165,7 @@ function updateModel(model: Model, patch: ModelPatch): Outcome {
   if (metadata !== undefined) wanted['metadata'] = merged(model.metadata, metadata);
   for (const [field, value] of Object.entries(wanted)) {
     const before = model[field as keyof ModelPatch];
-    if (value === undefined || same(before, value)) continue;
+    if (value === undefined || sameJson(before, value)) continue;
     changed[field] = value;
     previous[field] = before;
   }
@@ -194,13 +186,23 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
     case 'CreateVersion':
       return newVersion(state.model.model_id, state, command.version, command.reason);
     case 'ReportDeployment':
-    case 'Undeploy': {
+    case 'Undeploy':
+    case 'ShiftTraffic':
+    case 'RollbackDeployment': {
       const deployment = state.deployments.get(command.deployment_id);
       if (deployment === undefined)
         return { refusal: { code: 'deployment_not_found', deployment_id: command.deployment_id } };
-      return command.type === 'Undeploy'
-        ? undeploy(state, deployment, command)
-        : reportDeployment(state, deployment, command);
+      return decideDeployment(state, deployment, command);
+    }
+    case 'UpdateBinding':
+    case 'RemoveBinding': {
+      const { binding_id } = command;
+      const binding = state.bindings.get(binding_id);
+      if (binding === undefined) return { refusal: { code: 'binding_not_found', binding_id } };
+      if (command.type === 'RemoveBinding') return removeBinding(binding, command);
+      return binding.removed_at === null
+        ? updateBinding(state, binding, command)
+        : { refusal: { code: 'binding_not_found', binding_id } };
     }
     case 'StartTesting':
     case 'Approve':
@@ -211,11 +213,39 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
     case 'Archive':
     case 'Restore':
     case 'SetDefault':
+    case 'CreateBinding':
     case 'Deploy': {
       const version = findVersion(state, command.version);
       if (version === null)
         return { refusal: { code: 'version_not_found', version: showVersionRef(command.version) } };
       return decideVersion(state, version, command);
+    }
+  }
+}
+
+type DeploymentCommand = Exclude<
+  Extract<ModelCommand, { deployment_id: string }>,
+  { version: VersionRef }
+>;
+
+function decideDeployment(
+  state: ModelState,
+  deployment: Deployment,
+  command: DeploymentCommand,
+): Outcome {
+  switch (command.type) {
+    case 'ReportDeployment':
+      return reportDeployment(state, deployment, command);
+    case 'Undeploy':
+      return undeploy(state, deployment, command);
+    case 'ShiftTraffic':
+      return shiftTraffic(state, deployment, command);
+    case 'RollbackDeployment': {
+      const { to } = command;
+      const named = to === null ? null : findVersion(state, to);
+      return to !== null && named === null
+        ? { refusal: { code: 'version_not_found', version: showVersionRef(to) } }
+        : rollbackDeployment(state, deployment, named, command);
     }
   }
 }
@@ -242,6 +272,8 @@ function decideVersion(state: ModelState, version: Version, command: VersionComm
       return restore(state, version, command);
     case 'SetDefault':
       return setDefault(state, version);
+    case 'CreateBinding':
+      return createBinding(state, version, command);
     case 'Deploy':
       return deploy(state, version, command);
   }

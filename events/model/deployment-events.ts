@@ -39,7 +39,7 @@ const trafficShifted = z.object({
   from_percent: z.number(),
   to_percent: z.number(),
 });
-/** `to_deployment_id` is the one that was asked for in its place; both are null where nothing took it. */
+/** `to_deployment_id` is the one that takes its place: asked for now, or there already; null where nothing takes it. */
 const deploymentRolledBack = deploymentMoved.extend({
   rollback_at: text,
   to_version_id: nullableText,

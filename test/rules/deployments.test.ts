@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { modelDecider } from '#events/model/decide.ts';
 import { deploymentStatuses } from '#events/model/shapes.ts';
 import type { ModelEvent } from '#events/model/events.ts';
+import type { Common } from '#events/model/commands.ts';
+import { openPolicy } from '#events/policy/policy.ts';
 import type { DeploymentStatus } from '#events/model/shapes.ts';
 import type { ModelState } from '#events/model/state.ts';
 import {
@@ -12,12 +14,17 @@ import {
   deploymentFailed,
   deploymentId,
   deploymentRequested,
+  deploymentRolledBack,
   deploymentStarted,
   deploymentSuperseded,
+  deploymentTimedOut,
   deprecated,
+  modelId,
   modelWith,
+  promoted,
   trafficShifted,
   undeployed,
+  versionId,
 } from './history.ts';
 import { commandOf, folded, given, givenState, numbered } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
@@ -46,10 +53,17 @@ const report = (
   deployment_id: deploymentId(deployment),
   status,
   endpoint_url,
+  cause: 'reported',
 });
 const undeploy = (deployment: number): Wanted => ({
   type: 'Undeploy',
   deployment_id: deploymentId(deployment),
+});
+
+const shift = (deployment: number, traffic_percent: number): Wanted => ({
+  type: 'ShiftTraffic',
+  deployment_id: deploymentId(deployment),
+  traffic_percent,
 });
 
 const ab = { strategy: 'ab' } as const;
@@ -93,7 +107,7 @@ describe('a deployment', () => {
       .follows(deployed(1, 1, { endpoint_url: 'https://asked.example' }));
   });
 
-  test.each([report(9, 'deployed'), undeploy(9)])(
+  test.each([report(9, 'deployed'), undeploy(9), shift(9, 10)])(
     'that nobody knows is not found: $type',
     (wanted) =>
       given(...modelWith(1))
@@ -113,31 +127,21 @@ describe('from status to status', () => {
     undeployed: [],
   };
   const asked = [...modelWith(1), deploymentRequested(1, 1)];
-  const history: Record<Exclude<DeploymentStatus, 'rolled_back'>, ModelEvent[]> = {
+  const history: Record<DeploymentStatus, ModelEvent[]> = {
     requested: asked,
     deploying: [...asked, deploymentStarted(1, 1)],
     deployed: [...asked, deployed(1, 1)],
     failed: [...asked, deploymentFailed(1, 1, 'requested')],
     superseded: [...asked, deployed(1, 1), deploymentSuperseded(1, 1, 2)],
+    rolled_back: [...asked, deployed(1, 1), deploymentRolledBack(1, 1, null)],
     undeployed: [...asked, deployed(1, 1), undeployed(1, 1)],
   };
   const steps = deploymentStatuses.flatMap((from) =>
     (['deploying', 'deployed', 'failed', 'undeployed'] as const).map((to) => ({ from, to })),
   );
 
-  /** No command of this version rolls a deployment back, so that status is set by hand. */
-  function standing(from: DeploymentStatus) {
-    if (from !== 'rolled_back') return given(...history[from]);
-    return givenState(() => {
-      const { state } = given(...history.undeployed);
-      const row = state.deployments.get(deploymentId(1))!;
-      state.deployments.set(deploymentId(1), { ...row, status: 'rolled_back' });
-      return state;
-    });
-  }
-
   test.each(steps)('from $from to $to', ({ from, to }) => {
-    const scene = standing(from).when(to === 'undeployed' ? undeploy(1) : report(1, to));
+    const scene = given(...history[from]).when(to === 'undeployed' ? undeploy(1) : report(1, to));
     if (from === to) return scene.changesNothing();
     if (!legal[from].includes(to))
       return scene.isRefused({
@@ -157,6 +161,94 @@ describe('from status to status', () => {
       case 'undeployed':
         return scene.follows(undeployed(1, 1));
     }
+  });
+});
+
+describe('a deployment that nobody reports on', () => {
+  const overdue = (deployment: number): Wanted => ({
+    ...(report(deployment, 'failed') as Extract<Wanted, { type: 'ReportDeployment' }>),
+    cause: 'timed_out',
+  });
+  const alerted = (status: 'requested' | 'deploying', since: string): ModelEvent => ({
+    type: 'alert.raised',
+    data: {
+      model_id: modelId,
+      version_id: versionId(1),
+      number: 1,
+      alert: `deployment_timed_out:${deploymentId(1)}`,
+      kind: 'deployment_timed_out',
+      detail: {
+        deployment_id: deploymentId(1),
+        environment: 'eu-prod',
+        region: null,
+        status,
+        since,
+      },
+    },
+  });
+
+  test('fails for that cause, and somebody is told', () => {
+    given(...modelWith(1), deploymentRequested(1, 1))
+      .when(overdue(1))
+      .follows(
+        deploymentTimedOut(1, 1, 'requested'),
+        alerted('requested', '2026-11-21T00:00:04.000Z'),
+      );
+    given(...modelWith(1), deploymentRequested(1, 1), deploymentStarted(1, 1))
+      .when(overdue(1))
+      .follows(
+        deploymentTimedOut(1, 1, 'deploying'),
+        alerted('deploying', '2026-11-21T00:00:05.000Z'),
+      );
+  });
+
+  test('does not, if it was done in time', () =>
+    given(...modelWith(1), deployed(1, 1))
+      .when(overdue(1))
+      .isRefused({
+        code: 'illegal_transition',
+        axis: 'deployment',
+        from: 'deployed',
+        to: 'failed',
+        legal_transitions: ['superseded', 'rolled_back', 'undeployed'],
+      }));
+});
+
+describe('an environment that the policy protects', () => {
+  const protecting: Partial<Common> = {
+    in_force: { policy: { ...openPolicy.policy, protected_environments: ['eu-prod'] }, ref: null },
+  };
+
+  test('takes only versions in production', () => {
+    given(...modelWith(1), promoted(1, 'development', 'staging'))
+      .when({ ...deploy(1, 1), ...protecting })
+      .isRefused({
+        code: 'environment_protected',
+        environment: 'eu-prod',
+        number: 1,
+        stage: 'staging',
+      });
+    given(...modelWith(1), promoted(1, 'development', 'production'))
+      .when({ ...deploy(1, 1), ...protecting })
+      .follows(deployed(1, 1));
+  });
+
+  test('is one among others', () =>
+    given(...modelWith(1))
+      .when({ ...deploy(1, 1, { environment: 'eu-test' }), ...protecting })
+      .follows(deployed(1, 1, { environment: 'eu-test' })));
+
+  test('lets a version go on where it is live, and be reported on', () => {
+    const left = [promoted(1, 'development', 'production'), deprecated(1, 'production')] as const;
+    given(...modelWith(1), left[0], deployed(1, 1), left[1])
+      .when({ ...deploy(2, 1), ...protecting })
+      .follows(
+        deploymentSuperseded(1, 1, 2),
+        deployed(2, 1, { replaces_deployment_id: deploymentId(1) }),
+      );
+    given(...modelWith(1), left[0], deploymentRequested(1, 1), left[1])
+      .when({ ...report(1, 'deployed'), ...protecting })
+      .follows(deployed(1, 1));
   });
 });
 
@@ -319,6 +411,7 @@ describe('a share of the traffic', () => {
       integer({ min: 0, max: 9 }),
       constantFrom({ strategy: 'all_at_once' as const, traffic_percent: null }, null),
       sharing,
+      integer({ min: 0, max: 9 }),
     );
     const sharesOf = (state: ModelState) =>
       [...state.deployments.values()]
@@ -327,8 +420,12 @@ describe('a share of the traffic', () => {
     assert(
       property(array(step, { minLength: 1, maxLength: 25 }), (steps) => {
         const { state } = given(...modelWith(1));
-        steps.forEach(([leaving, whole, share], index) => {
-          const commands = [deploy(index, 1, whole ?? share), undeploy(leaving)];
+        steps.forEach(([leaving, whole, share, shifted], index) => {
+          const commands = [
+            deploy(index, 1, whole ?? share),
+            shift(shifted, share.traffic_percent),
+            undeploy(leaving),
+          ];
           for (const wanted of commands)
             folded(state, modelDecider.decide(state, commandOf(wanted)).events ?? []);
           const shares = sharesOf(state);
@@ -340,4 +437,90 @@ describe('a share of the traffic', () => {
       }),
     );
   });
+});
+
+describe('a share that is shifted', () => {
+  const shared = [
+    ...modelWith(3),
+    deployed(1, 1, { ...ab, traffic_percent: 54 }),
+    deployed(2, 2, { ...ab, traffic_percent: 36 }),
+    deployed(3, 3, { ...canary, traffic_percent: 10 }),
+  ];
+
+  test('up is taken from the others pro rata', () =>
+    given(...shared)
+      .when(shift(3, 50))
+      .follows(
+        trafficShifted(1, 1, 54, 30),
+        trafficShifted(2, 2, 36, 20),
+        trafficShifted(3, 3, 10, 50),
+      ));
+
+  test('down goes to the others pro rata, after it is left', () =>
+    given(...shared)
+      .when(shift(3, 0))
+      .follows(
+        trafficShifted(3, 3, 10, 0),
+        trafficShifted(1, 1, 54, 60),
+        trafficShifted(2, 2, 36, 40),
+      ));
+
+  test('to the whole supersedes the others, shadows among them', () =>
+    given(...shared, deployed(4, 1, { ...shadow }))
+      .when(shift(3, 100))
+      .follows(
+        deploymentSuperseded(1, 1, 3),
+        deploymentSuperseded(2, 2, 3),
+        deploymentSuperseded(4, 1, 3),
+        trafficShifted(3, 3, 10, 100),
+      ));
+
+  test('to what it is already changes nothing', () =>
+    given(...shared)
+      .when(shift(3, 10))
+      .changesNothing());
+
+  test('of what was deployed all at once can only be made the whole again', () => {
+    const canaried = [
+      ...modelWith(2),
+      deployed(1, 1),
+      trafficShifted(1, 1, 100, 90),
+      deployed(2, 2, { ...canary, traffic_percent: 10 }),
+    ];
+    given(...canaried)
+      .when(shift(1, 100))
+      .follows(deploymentSuperseded(2, 2, 1), trafficShifted(1, 1, 90, 100));
+    given(...canaried)
+      .when(shift(1, 50))
+      .isRefused({
+        code: 'traffic_invalid',
+        strategy: 'all_at_once',
+        traffic_percent: 50,
+        message: 'all_at_once takes 100 percent',
+      });
+  });
+
+  test('is none for a shadow', () =>
+    given(...modelWith(2), deployed(1, 1), deployed(2, 2, { ...shadow }))
+      .when(shift(2, 10))
+      .isRefused({
+        code: 'traffic_invalid',
+        strategy: 'shadow',
+        traffic_percent: 10,
+        message: 'a shadow takes 0 percent',
+      }));
+
+  test('belongs to what runs', () =>
+    given(...modelWith(1), deploymentRequested(1, 1, { ...canary, traffic_percent: 10 }))
+      .when(shift(1, 20))
+      .isRefused({ code: 'not_deployed', deployment_id: deploymentId(1), status: 'requested' }));
+
+  test('goes on where the version is on its way out', () =>
+    given(...shared, deprecated(3, 'development'))
+      .when(shift(3, 20))
+      .follows(
+        trafficShifted(1, 1, 54, 48),
+        trafficShifted(2, 2, 36, 32),
+        trafficShifted(3, 3, 10, 20),
+      ));
 });

@@ -13,6 +13,10 @@ export const versionId = (number: number): string =>
 export const deploymentId = (number: number): string =>
   `01940000-0000-7000-9000-${String(number).padStart(12, '0')}`;
 
+/** The id of the binding that a test calls by this number. */
+export const bindingId = (number: number): string =>
+  `01940000-0000-7000-c000-${String(number).padStart(12, '0')}`;
+
 const versionRef = (number: number) => ({
   model_id: modelId,
   version_id: versionId(number),
@@ -310,4 +314,74 @@ export const trafficShifted = (
     from_percent,
     to_percent,
   },
+});
+export const deploymentTimedOut = (
+  deployment: number,
+  number: number,
+  from: 'requested' | 'deploying',
+): ModelEvent => ({
+  type: 'deployment.failed',
+  data: { ...deploymentMoved(deployment, number, from, {}), cause: 'timed_out' },
+});
+export const deploymentRolledBack = (
+  deployment: number,
+  number: number,
+  to: { version: number; deployment: number } | null,
+  data: Data<'deployment.rolled_back'> = {},
+): ModelEvent => ({
+  type: 'deployment.rolled_back',
+  data: {
+    ...deploymentMoved(deployment, number, 'deployed', {}),
+    rollback_at: noon,
+    to_version_id: to === null ? null : versionId(to.version),
+    to_deployment_id: to === null ? null : deploymentId(to.deployment),
+    ...data,
+  },
+});
+
+const bindingRef = (binding: number, number: number) => ({
+  binding_id: bindingId(binding),
+  ...versionRef(number),
+});
+export const bound = (
+  binding: number,
+  number: number,
+  data: Data<'binding.created'> = {},
+): ModelEvent => ({
+  type: 'binding.created',
+  data: {
+    ...bindingRef(binding, number),
+    provider: 'openai',
+    provider_model_id: 'gpt-4-0125-preview',
+    status: 'inactive',
+    config: {},
+    endpoint_url: null,
+    avg_latency_ms: null,
+    success_rate: null,
+    last_used_at: null,
+    ...data,
+  },
+});
+export const bindingUpdated = (
+  binding: number,
+  number: number,
+  changed: ModelEventData<'binding.updated'>['changed'],
+  previous: ModelEventData<'binding.updated'>['previous'],
+): ModelEvent => ({
+  type: 'binding.updated',
+  data: { ...bindingRef(binding, number), provider: 'openai', changed, previous },
+});
+type BindingMove =
+  | 'binding.activated'
+  | 'binding.deactivated'
+  | 'binding.deprecated'
+  | 'binding.removed';
+export const bindingMoved = (
+  type: BindingMove,
+  binding: number,
+  number: number,
+  data: Data<BindingMove> & Pick<ModelEventData<BindingMove>, 'from_status'>,
+): ModelEvent => ({
+  type,
+  data: { ...bindingRef(binding, number), provider: 'openai', reason: null, ...data },
 });

@@ -17,12 +17,13 @@ import { catalogue } from '#events/catalogue.ts';
 import type { NewVersion, VersionRef } from '#events/model/commands.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import { stages, strategies } from '#events/model/shapes.ts';
+import { bindingStatuses } from '#events/model/binding-events.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import type { Stage } from '#events/model/shapes.ts';
 import { usesOf } from '#events/model/release.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { modelKind } from '#services/command-api/kinds.ts';
-import { deploymentId, modelId, noModelFacts } from './history.ts';
+import { bindingId, deploymentId, modelId, noModelFacts } from './history.ts';
 import { commandOf, folded, recorded } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
 import { newVersion } from './wanted.ts';
@@ -30,7 +31,8 @@ import { newVersion } from './wanted.ts';
 /** The same lives in every run. */
 const seed = 20_261_121;
 const numbersMax = 8;
-const deploymentsMax = 12;
+const deploymentsMax = 8;
+const bindingsMax = 6;
 
 /** Commands as they may come: mostly about versions and deployments that may be there. */
 const version: Arbitrary<VersionRef> = oneof(
@@ -66,6 +68,7 @@ const place = {
   region: option(constant('a'), { freq: 1 }),
 };
 const deployment = integer({ min: 1, max: deploymentsMax }).map(deploymentId);
+const binding = integer({ min: 1, max: bindingsMax }).map(bindingId);
 const stage = constantFrom(...stages);
 const because = constantFrom(
   { cause: 'manual', plan_id: null, rule: null } as const,
@@ -129,7 +132,7 @@ const wanted: Arbitrary<Wanted> = oneof(
   },
   { weight: 2, arbitrary: record({ type: constant('SetDefault' as const), version }) },
   {
-    weight: 4,
+    weight: 6,
     arbitrary: record({
       type: constant('Deploy' as const),
       version,
@@ -149,17 +152,68 @@ const wanted: Arbitrary<Wanted> = oneof(
     }).map(({ share, ...said }): Wanted => ({ ...said, ...share })),
   },
   {
-    weight: 4,
+    weight: 7,
     arbitrary: record({
       type: constant('ReportDeployment' as const),
       deployment_id: deployment,
       status: constantFrom('deploying' as const, 'deployed' as const, 'failed' as const),
       endpoint_url: constant(null),
+      cause: constantFrom('reported' as const, 'timed_out' as const),
     }),
   },
   {
     weight: 2,
     arbitrary: record({ type: constant('Undeploy' as const), deployment_id: deployment }),
+  },
+  {
+    weight: 2,
+    arbitrary: record({
+      type: constant('ShiftTraffic' as const),
+      deployment_id: deployment,
+      traffic_percent: integer({ min: 0, max: 100 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: record({
+      type: constant('RollbackDeployment' as const),
+      deployment_id: deployment,
+      to: option(version),
+      new_id: deployment,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: record({
+      type: constant('CreateBinding' as const),
+      version,
+      binding_id: binding,
+      binding: record({
+        provider: constantFrom('openai', 'bedrock'),
+        provider_model_id: constant('m'),
+        status: constantFrom('inactive' as const, 'active' as const),
+        config: constant({ max_tokens: 2_000 }),
+        endpoint_url: constant(null),
+        avg_latency_ms: constant(null),
+        success_rate: option(constant(0.99)),
+        last_used_at: option(constant('2026-11-20T12:00:00.000Z')),
+      }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: record({
+      type: constant('UpdateBinding' as const),
+      binding_id: binding,
+      patch: record({
+        status: option(constantFrom(...bindingStatuses), { nil: undefined }),
+        success_rate: constantFrom(undefined, 0.5, null),
+      }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: record({ type: constant('RemoveBinding' as const), binding_id: binding }),
   },
 );
 
@@ -186,6 +240,8 @@ function livesOf(
       for (const one of [register, ...asked]) {
         // a caller makes deployment ids anew, so one that exists never comes again
         if (one.type === 'Deploy' && state.deployments.has(one.deployment_id)) continue;
+        if (one.type === 'RollbackDeployment' && state.deployments.has(one.new_id)) continue;
+        if (one.type === 'CreateBinding' && state.bindings.has(one.binding_id)) continue;
         const isAgain =
           one.type === 'CreateVersion' && state.numberByVersionId.has(one.version.version_id);
         if (isAgain) continue;

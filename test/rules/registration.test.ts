@@ -76,8 +76,33 @@ describe('before there is a model', () => {
       external_ref: null,
       status: 'requested',
     },
-    { type: 'ReportDeployment', deployment_id: 'd', status: 'failed', endpoint_url: null },
+    {
+      type: 'ReportDeployment',
+      deployment_id: 'd',
+      status: 'failed',
+      endpoint_url: null,
+      cause: 'reported',
+    },
     { type: 'Undeploy', deployment_id: 'd' },
+    { type: 'ShiftTraffic', deployment_id: 'd', traffic_percent: 10 },
+    { type: 'RollbackDeployment', deployment_id: 'd', to: null, new_id: 'e' },
+    {
+      type: 'CreateBinding',
+      version,
+      binding_id: 'b',
+      binding: {
+        provider: 'openai',
+        provider_model_id: 'm',
+        status: 'active',
+        config: {},
+        endpoint_url: null,
+        avg_latency_ms: null,
+        success_rate: null,
+        last_used_at: null,
+      },
+    },
+    { type: 'UpdateBinding', binding_id: 'b', patch: {} },
+    { type: 'RemoveBinding', binding_id: 'b' },
   ];
 
   test.each(everyOther)('$type is refused', (wanted) =>

@@ -488,6 +488,7 @@ export function modelWriteRoutes(
           deployment_id: id,
           status: body.status,
           endpoint_url: body.endpoint_url ?? null,
+          cause: 'reported',
           ...common,
         }),
         answeredDeployment(id),
