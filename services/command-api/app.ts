@@ -20,7 +20,10 @@ import { openResolve } from './resolve.ts';
 import { eventRoutes } from './routes/events.ts';
 import type { EventStreams } from './routes/events.ts';
 import { keyRoutes } from './routes/keys.ts';
-import { modelWriteRoutes } from './routes/models.ts';
+import { deploymentRoutes } from './routes/deployments.ts';
+import { lifecycleRoutes } from './routes/lifecycle.ts';
+import { modelRoutes } from './routes/models.ts';
+import { versionRoutes } from './routes/versions.ts';
 import { trainingRoutes } from './routes/training.ts';
 import { openStreams } from './streams.ts';
 import { openTraining } from './training-completed.ts';
@@ -80,6 +83,15 @@ export function commandApiApp(deps: {
   let training: TrainingConsumer | null = null;
   let eventStreams: EventStreams | null = null;
 
+  /** What is served under `/api/v1` and, for documents [2] and [3], without a prefix. */
+  function writeRoutes(server: HttpServer): void {
+    const asking = { ask, resolve };
+    modelRoutes(server, asking);
+    versionRoutes(server, asking);
+    lifecycleRoutes(server, asking);
+    deploymentRoutes(server, asking);
+  }
+
   /** A tenant exists once its stream does. */
   async function isTenant(tenant: string): Promise<boolean> {
     const stream = tenantStream(tenant);
@@ -95,7 +107,7 @@ export function commandApiApp(deps: {
 
     /** Every route of this service; mount under `/api/v1`. */
     routes(server: HttpServer): void {
-      modelWriteRoutes(server, { ask, resolve });
+      writeRoutes(server);
       keyRoutes(server, { ask, streams });
       trainingRoutes(server, { submitTraining });
       eventStreams = eventRoutes(server, { log, resolve, follower });
@@ -103,7 +115,7 @@ export function commandApiApp(deps: {
 
     /** The routes that documents [2] and [3] also address without a prefix. */
     bareRoutes(server: HttpServer): void {
-      modelWriteRoutes(server, { ask, resolve });
+      writeRoutes(server);
     },
 
     async start(secrets: {

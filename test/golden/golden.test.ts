@@ -107,10 +107,14 @@ describe('folded', () => {
   const ofModels = golden.filter((file) => isModelEventType(file.type));
 
   test.each(ofModels)('$type', ({ type, event }) => {
-    // what it may rest on: the model, its version and a deployment, each as a golden file tells it
-    const before = ['model.registered', 'model.versioned', 'deployment.requested'].filter(
-      (needed) => needed !== type,
-    );
+    // what it may rest on: the model, its version and what belongs to it, each as a golden file tells it
+    const before = [
+      'model.registered',
+      'model.versioned',
+      'deployment.requested',
+      'binding.created',
+      'promotion.requested',
+    ].filter((needed) => needed !== type);
     const isBeginning = type === 'model.registered' || type === 'model.versioned';
     const history = [
       ...before.slice(0, isBeginning ? Number(type === 'model.versioned') : before.length).map(ofType),

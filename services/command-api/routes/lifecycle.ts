@@ -1,0 +1,220 @@
+// The steps of a version's life, and which version is the default.
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { may } from '#events/access.ts';
+import type { Permission } from '#events/access.ts';
+import type { ArchiveCause, Common, ModelCommand, VersionRef } from '#events/model/commands.ts';
+import { Problem } from '#infra/http/problems.ts';
+import type { HttpServer } from '#infra/http/server.ts';
+import { prose, reasonBody, time, versionRefOf, word } from '../fields.ts';
+import { commandHead } from '../request.ts';
+import { answeredVersion, askModel, modelPath, noQuery, versionPath } from './model-asking.ts';
+import type { Asking } from './model-asking.ts';
+
+const promoteBody = z.strictObject({
+  to_stage: z.enum(['staging', 'production']),
+  reason: prose.nullish(),
+});
+const demoteBody = z
+  .strictObject({
+    to_stage: z.enum(['development', 'staging']).optional(),
+    reason: prose.nullish(),
+  })
+  .nullish();
+const restoreBody = z
+  .strictObject({
+    to_stage: z.enum(['development', 'staging']).optional(),
+    reason: prose.nullish(),
+  })
+  .nullish();
+const deprecateBody = z
+  .strictObject({ sunset_at: time.nullish(), reason: prose.nullish() })
+  .nullish();
+/** `cause`, `rule` and `plan_id` are the retention service's own. */
+const archiveBody = z
+  .strictObject({
+    reason: prose.nullish(),
+    cause: z.enum(['retention_age', 'retention_count']).optional(),
+    rule: z.strictObject({ type: word, limit: z.json(), measured: z.json() }).nullish(),
+    plan_id: word.nullish(),
+  })
+  .nullish();
+const defaultBody = z.strictObject({
+  version: z.union([z.int().positive(), word]),
+  reason: prose.nullish(),
+});
+
+export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): void {
+  /** One step of a version's life: its path, who may take it, what it takes, and the command that it is. */
+  function step<Body extends z.ZodType>(
+    name: string,
+    permission: Permission,
+    summary: string,
+    body: Body,
+    commandOf: (
+      version: VersionRef,
+      body: z.infer<Body>,
+      common: Common,
+      request: FastifyRequest,
+    ) => ModelCommand,
+  ): void {
+    server.post(
+      `/models/:model/versions/:version/${name}`,
+      {
+        config: { permission },
+        schema: { summary, tags: ['lifecycle'], params: versionPath, body, querystring: noQuery },
+      },
+      async (request, reply) => {
+        const written = request.body as z.infer<Body> & { reason?: string | null };
+        const head = commandHead(request, written);
+        const { model, version } = request.params;
+        const ref = versionRefOf(version);
+        return await askModel(
+          ask,
+          reply,
+          head,
+          resolve.model(head.tenant, model),
+          200,
+          (common) => commandOf(ref, written, common, request),
+          answeredVersion(ref),
+        );
+      },
+    );
+  }
+
+  step(
+    'test',
+    'version:write',
+    'Start testing a version',
+    reasonBody,
+    (version, _body, common) => ({
+      type: 'StartTesting',
+      version,
+      ...common,
+    }),
+  );
+  step(
+    'approve',
+    'version:assess',
+    'Say that a version is fit',
+    reasonBody,
+    (version, _body, common) => ({
+      type: 'Approve',
+      version,
+      ...common,
+    }),
+  );
+  step(
+    'reject',
+    'version:assess',
+    'Say that a version is not fit',
+    reasonBody,
+    (version, _body, common) => ({
+      type: 'Reject',
+      version,
+      ...common,
+    }),
+  );
+  step(
+    'promote',
+    'stage:change',
+    'Promote a version; the incumbent leaves production in the same append',
+    promoteBody,
+    (version, body, common) => ({ type: 'Promote', version, to_stage: body.to_stage, ...common }),
+  );
+  step(
+    'demote',
+    'stage:change',
+    'Take a version one rung down',
+    demoteBody,
+    (version, body, common) => ({
+      type: 'Demote',
+      version,
+      to_stage: body?.to_stage ?? null,
+      ...common,
+    }),
+  );
+  step(
+    'deprecate',
+    'stage:change',
+    'Mark a version for removal',
+    deprecateBody,
+    (version, body, common) => ({
+      type: 'Deprecate',
+      version,
+      sunset_at: body?.sunset_at ?? null,
+      ...common,
+    }),
+  );
+  step(
+    'archive',
+    'version:archive',
+    'Retire a version that nothing uses',
+    archiveBody,
+    (version, body, common, request) => ({
+      type: 'Archive',
+      version,
+      because: archiveCauseOf(body, request),
+      ...common,
+    }),
+  );
+  step(
+    'restore',
+    'stage:change',
+    'Bring an archived version back',
+    restoreBody,
+    (version, body, common) => ({
+      type: 'Restore',
+      version,
+      to_stage: body?.to_stage ?? 'development',
+      ...common,
+    }),
+  );
+
+  function archiveCauseOf(
+    body: z.infer<typeof archiveBody>,
+    request: FastifyRequest,
+  ): ArchiveCause {
+    const attributed = [body?.cause, body?.rule, body?.plan_id].some(
+      (given) => given !== undefined && given !== null,
+    );
+    if (attributed && !may(request.principal.role, 'retention:attribute'))
+      throw new Problem('forbidden', { required_permission: 'retention:attribute' });
+    return {
+      cause: body?.cause ?? 'manual',
+      rule: body?.rule ?? null,
+      plan_id: body?.plan_id ?? null,
+    };
+  }
+
+  server.put(
+    '/models/:model/default',
+    {
+      config: { permission: 'stage:change' },
+      schema: {
+        summary: 'Set the default version',
+        tags: ['lifecycle'],
+        params: modelPath,
+        body: defaultBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply) => {
+      const head = commandHead(request, request.body);
+      const { version } = request.body;
+      const ref: VersionRef =
+        typeof version === 'number'
+          ? { by: 'number', number: version }
+          : { by: 'text', text: version };
+      return await askModel(
+        ask,
+        reply,
+        head,
+        resolve.model(head.tenant, request.params.model),
+        200,
+        (common) => ({ type: 'SetDefault', version: ref, ...common }),
+        answeredVersion(ref),
+      );
+    },
+  );
+}

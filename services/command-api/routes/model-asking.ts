@@ -1,0 +1,75 @@
+// What the routes under a model share: how it and its versions are named, and how a command on it is sent and answered.
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import type { RecordedEvent } from '#events/envelope.ts';
+import type { Common, ModelCommand, ModelRefusal, VersionRef } from '#events/model/commands.ts';
+import { findVersion } from '#events/model/decide.ts';
+import type { ModelEvent } from '#events/model/events.ts';
+import { versionResource } from '#events/model/resource.ts';
+import type { ModelState } from '#events/model/state.ts';
+import type { Ask } from '../ask.ts';
+import { modelKind } from '../kinds.ts';
+import { commonOf, sendAnswer } from '../request.ts';
+import type { CommandHead } from '../request.ts';
+import type { Resolve } from '../resolve.ts';
+
+/** What every such route needs. */
+export type Asking = { ask: Ask; resolve: Resolve };
+
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+const pathPartPattern = /^[^/\u0000-\u001f]+$/;
+export const pathPart = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(pathPartPattern, 'must not hold "/" or control characters');
+export const modelPath = z.strictObject({ model: pathPart });
+export const versionPath = z.strictObject({ model: pathPart, version: pathPart });
+export const noQuery = z.strictObject({});
+
+type Place = { stream_version: number; position: number };
+export type Events = readonly RecordedEvent<ModelEvent>[];
+
+export const placeOf = (state: ModelState): Place => state.model!;
+
+function versionAnswer(state: ModelState, number: number) {
+  return versionResource(state.versions.get(number)!, {
+    name: state.model!.name,
+    ...placeOf(state),
+  });
+}
+
+/**
+ * The version that a lifecycle call is about. Its last event names it: by then `latest` or `default` may mean another.
+ * A call that changed nothing left the name with whom it had.
+ */
+export function answeredVersion(ref: VersionRef) {
+  return (state: ModelState, events: Events) => {
+    const last = events.at(-1);
+    const named = last !== undefined && 'number' in last.data ? last.data.number : null;
+    return versionAnswer(state, named ?? findVersion(state, ref)!.facts.number);
+  };
+}
+
+type Answer<Body> = (state: ModelState, events: Events) => Body;
+
+/** Sends a command to the model that the path names, and answers with what it left. */
+export async function askModel<Body extends object>(
+  ask: Ask,
+  reply: FastifyReply,
+  head: CommandHead,
+  stream: string | Promise<string>,
+  status: 200 | 201,
+  command: (common: Common) => ModelCommand,
+  answer: Answer<Body>,
+): Promise<FastifyReply> {
+  const answered = await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, Body>({
+    kind: modelKind,
+    stream: await stream,
+    ...head,
+    status,
+    command: (at) => command(commonOf(head, at)),
+    answer,
+  });
+  return sendAnswer(reply, answered);
+}
