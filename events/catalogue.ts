@@ -2,16 +2,21 @@
 import { modelEvents } from './model/events.ts';
 import type { ModelEvent } from './model/events.ts';
 import { modelNameClaim } from './names.ts';
+import { policyEvents } from './policy/events.ts';
+import type { PolicyEvent, PolicyEventType } from './policy/events.ts';
 import { tenantEvents } from './tenant/events.ts';
 import type { TenantEvent } from './tenant/events.ts';
 
-export const catalogue = { ...modelEvents, ...tenantEvents };
+export const catalogue = { ...modelEvents, ...policyEvents, ...tenantEvents };
 export type EventType = keyof typeof catalogue;
-export type AnyEvent = ModelEvent | TenantEvent;
+export type AnyEvent = ModelEvent | PolicyEvent | TenantEvent;
 
 export const isEventType = (type: string): type is EventType => Object.hasOwn(catalogue, type);
 export const isModelEventType = (type: string): type is ModelEvent['type'] =>
   Object.hasOwn(modelEvents, type);
+/** Whether the topic `model-lifecycle` carries it: of models and policies, never of tenants, whose keys are nobody's business. */
+export const isLifecycleEventType = (type: string): type is ModelEvent['type'] | PolicyEventType =>
+  isModelEventType(type) || Object.hasOwn(policyEvents, type);
 
 /** Unique names that an event takes for its stream, or frees. A pure function, so that `claims` can be rebuilt. */
 export function claimsOf(

@@ -1,5 +1,6 @@
 // Names, ids and claims: what a stream, a model, a label and a tenant may be called.
 import { z } from 'zod';
+import type { PolicyScope } from './policy/policy.ts';
 
 export const modelNameCharactersMax = 256;
 export const labelCharactersMax = 128;
@@ -79,7 +80,11 @@ export const tenantStream = (tenant: string): string => `tenant:${tenant}`;
 export const modelNameClaim = (tenant: string, name: string): string =>
   `model-name:${tenant}:${name}`;
 
-export type StreamCategory = 'model' | 'tenant';
+/** One stream a scope, so that "no policy" is version 0 and no scope has two. */
+export const policyStream = (tenant: string, scope: PolicyScope): string =>
+  `policy:${tenant}:${scope}`;
+
+export type StreamCategory = 'model' | 'policy' | 'tenant';
 
 /** `model:default:<id>` → category, tenant and the rest; null for a stream of no known category. */
 export function parseStream(
@@ -88,6 +93,18 @@ export function parseStream(
   const [category, tenant, ...rest] = stream.split(':');
   if (tenant === undefined || tenant === '') return null;
   if (category === 'model' && rest.length === 1) return { category, tenant, id: rest[0]! };
+  if (category === 'policy') {
+    const scope = policyScope(rest.join(':'));
+    return scope === null ? null : { category, tenant, id: scope };
+  }
   if (category === 'tenant' && rest.length === 0) return { category, tenant, id: tenant };
   return null;
+}
+
+/** `tenant`, `project:<p>` or `model:<id>`; null for what is no scope of a policy. */
+export function policyScope(text: string): PolicyScope | null {
+  if (text === 'tenant') return text;
+  const name = text.slice(text.indexOf(':') + 1);
+  if (text.startsWith('project:') && name !== '') return `project:${name}`;
+  return text.startsWith('model:') && isUuid(name) ? `model:${name.toLowerCase()}` : null;
 }

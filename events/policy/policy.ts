@@ -46,6 +46,38 @@ export type Policy = {
   protected_pointers: readonly Pointer[];
   on_superseded: 'retire' | 'deprecated' | 'staging' | 'keep';
   break_glass: 'allowed' | 'forbidden';
+  /** How long unused versions stay, and how many of the newest stay anyway; null: as the registry is set up. */
+  retention: Retention | null;
+};
+
+/** Ages in days since the later of creation and last use; who keeps longer wins. */
+export type Retention = {
+  age_days: { development: number; staging: number; deprecated: number; retired: number };
+  newest_kept: number;
+};
+
+export const policyFields = [
+  'allow_skip',
+  'multi_production',
+  'single_active',
+  'evidence_required',
+  'approvals',
+  'gates',
+  'protected_environments',
+  'protected_pointers',
+  'on_superseded',
+  'break_glass',
+  'retention',
+] as const satisfies readonly (keyof Policy)[];
+export type PolicyField = (typeof policyFields)[number];
+
+/** Where a policy is set: the widest first. A narrower one may only tighten, unless a wider one lets it override. */
+export type PolicyScope = 'tenant' | `project:${string}` | `model:${string}`;
+
+/** What one scope says for itself. */
+export type OwnPolicy = Partial<Policy> & {
+  /** Fields in which narrower scopes need not keep to what is said here. */
+  may_override?: readonly PolicyField[];
 };
 
 export const presets = {
@@ -60,6 +92,7 @@ export const presets = {
     protected_pointers: [],
     on_superseded: 'retire',
     break_glass: 'allowed',
+    retention: null,
   },
   standard: {
     allow_skip: true,
@@ -72,6 +105,7 @@ export const presets = {
     protected_pointers: [],
     on_superseded: 'retire',
     break_glass: 'allowed',
+    retention: null,
   },
   strict: {
     allow_skip: false,
@@ -89,6 +123,7 @@ export const presets = {
     protected_pointers: ['default', 'aliases', 'bindings'],
     on_superseded: 'retire',
     break_glass: 'allowed',
+    retention: null,
   },
 } as const satisfies Record<string, Policy>;
 export type Preset = keyof typeof presets;

@@ -1,7 +1,7 @@
 // `npm run schemas`: registers the Avro schema of every event type that goes to Kafka. Asking twice changes nothing.
 import { parseArgs } from 'node:util';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
-import { catalogue, isEventType, isModelEventType } from '#events/catalogue.ts';
+import { catalogue, isEventType, isLifecycleEventType } from '#events/catalogue.ts';
 import type { EventType } from '#events/catalogue.ts';
 import { avroFormOf, subjectOf } from './avro-schemas.ts';
 import { withDeadline } from './deadline.ts';
@@ -30,7 +30,7 @@ export async function registerSchemas(
 ): Promise<void> {
   const registry = new SchemaRegistry({ host: url, retry: { retries: 2 } });
   for (const type of Object.keys(catalogue)) {
-    if (isEventType(type) && isModelEventType(type))
+    if (isEventType(type) && isLifecycleEventType(type))
       told(await registerSchema(registry, url, subjectOf(topic, type), type));
   }
 }

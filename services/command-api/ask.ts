@@ -99,16 +99,21 @@ type Waiting = {
   tries: number;
   /** Alone in its entry, after the database refused a value of the entry it was in. */
   alone: boolean;
+  /** What its last decision rested on. */
+  rested: Rested;
   resolve: (answered: Answered<unknown>) => void;
   reject: (error: Error) => void;
 };
 
 /** What one command of a batch led to, before the log was asked. */
 type Draft = { waiting: Waiting; append: AppendCommand };
+/** Other streams that a command was decided on, at the versions that were in memory. */
+type Rested = readonly { stream: string; version: number }[];
 /** What would be answered without an append, if the version that it was decided on is still the log's. */
 type Unwritten = {
   waiting: Waiting;
   version: number;
+  rested: Rested;
   outcome: { refusal: Problem } | { answer: unknown };
 };
 
@@ -159,7 +164,7 @@ export function openAsk(options: {
       : streams.load(asked.kind, asked.stream);
     const folded = loaded instanceof Promise ? await loaded : loaded;
     return await new Promise((resolve, reject) => {
-      queue.push({ asked, folded, tries: 0, alone: false, resolve, reject });
+      queue.push({ asked, folded, tries: 0, alone: false, rested: noRested, resolve, reject });
       if (!running) void run();
     });
   }
@@ -257,13 +262,14 @@ export function openAsk(options: {
   function withoutAppend(waiting: Waiting, refusal: Problem | null): Unwritten {
     const { asked, folded } = waiting;
     const version = folded.state.stream_version;
+    const { rested } = waiting;
     try {
       const outcome = refusal === null ? { answer: asked.answer(folded.state, []) } : { refusal };
-      return { waiting, version, outcome };
+      return { waiting, version, rested, outcome };
     } catch (error) {
       onBug(error as Error, 'answer');
       const failure = new Problem('internal', {}, { cause: error });
-      return { waiting, version, outcome: { refusal: failure } };
+      return { waiting, version, rested, outcome: { refusal: failure } };
     }
   }
 
@@ -304,7 +310,7 @@ export function openAsk(options: {
         stream_version: state.stream_version,
       });
     try {
-      const decision = asked.kind.decider.decide(state, asked.command(at));
+      const decision = asked.kind.decider.decide(state, informed(waiting, state, at));
       if (decision.refusal !== undefined) {
         const { code, ...facts } = decision.refusal;
         return new Problem(code, facts);
@@ -316,6 +322,22 @@ export function openAsk(options: {
       onBug(error as Error, 'decide');
       return new Problem('internal', {}, { cause: error });
     }
+  }
+
+  /** The command with what the streams that it rests on say, as far as the memory knows; noted for the append. */
+  function informed(waiting: Waiting, state: StreamState, at: string): unknown {
+    const { kind, tenant, command } = waiting.asked;
+    const wanted = command(at);
+    waiting.rested = noRested;
+    if (kind.restsOn === undefined) return wanted;
+    const names = kind.restsOn.streamsOf(tenant, state, wanted);
+    if (names.length === 0) return wanted;
+    const known = names.map((name) => streams.recall(kind.restsOn!.kind, name));
+    waiting.rested = known.map((one) => ({
+      stream: one.stream,
+      version: one.state.stream_version,
+    }));
+    return kind.restsOn.informed(wanted, known);
   }
 
   function draft(asked: Anything, events: readonly DomainEvent[], at: string): AppendCommand {
@@ -362,7 +384,7 @@ export function openAsk(options: {
       stream: entry[0]!.waiting.asked.stream,
       tenant: entry[0]!.waiting.asked.tenant,
       expected_version: entry[0]!.waiting.folded.state.stream_version,
-      decided_on: [],
+      decided_on: restedOf(entry),
       commands: entry.map((draft) => draft.append),
     }));
     const startedAt = performance.now();
@@ -455,7 +477,13 @@ export function openAsk(options: {
   async function tryAgain(waiting: Waiting): Promise<void> {
     try {
       if (++waiting.tries >= triesMax) throw new Problem('conflict', { tries: triesMax });
-      await streams.catchUp(waiting.asked.kind, waiting.folded);
+      const { restsOn } = waiting.asked.kind;
+      await Promise.all([
+        streams.catchUp(waiting.asked.kind, waiting.folded),
+        ...waiting.rested.map(({ stream }) =>
+          streams.catchUp(restsOn!.kind, streams.recall(restsOn!.kind, stream)),
+        ),
+      ]);
       again([waiting]);
       if (!running) void run();
     } catch (error) {
@@ -469,7 +497,7 @@ export function openAsk(options: {
     try {
       const wanted = asked.kind.decider.decide(
         waiting.folded.state,
-        asked.command(now().toISOString()),
+        informed(waiting, waiting.folded.state, now().toISOString()),
       );
       const names = (wanted.events ?? []).flatMap(
         (event) => claimsOf(asked.tenant, event as AnyEvent).takes,
@@ -519,7 +547,10 @@ export function openAsk(options: {
     let current: ReadonlySet<string>;
     try {
       const looking = log.lookUp(
-        unwritten.map(({ waiting }) => waiting.asked.stream),
+        unwritten.flatMap(({ waiting, rested }) => [
+          waiting.asked.stream,
+          ...rested.map(({ stream }) => stream),
+        ]),
         unwritten.flatMap(({ waiting: { asked } }) =>
           asked.request_hash === null ? [] : [asked.command_id],
         ),
@@ -529,14 +560,17 @@ export function openAsk(options: {
       for (const { waiting } of unwritten) waiting.reject(error as Error);
       return;
     }
-    for (const { waiting, version, outcome } of unwritten) {
+    /** What was appended by this process just now is what the memory knew. */
+    const hasMoved = (version: number, stream: string, rested: Rested): boolean =>
+      (found.versions.get(stream)! !== version && !current.has(stream)) ||
+      rested.some((other) => found.versions.get(other.stream)! !== other.version);
+    for (const { waiting, version, rested, outcome } of unwritten) {
       const { asked } = waiting;
       const record = found.commands.get(asked.command_id);
       if (record !== undefined) {
         if (record.request_hash !== asked.request_hash) waiting.reject(new Problem('key_reused'));
         else void answerFromLog(waiting, record, true);
-      } else if (found.versions.get(asked.stream)! !== version && !current.has(asked.stream))
-        void tryAgain(waiting);
+      } else if (hasMoved(version, asked.stream, rested)) void tryAgain(waiting);
       else if ('refusal' in outcome) waiting.reject(outcome.refusal);
       else
         waiting.resolve({
@@ -563,6 +597,16 @@ export function openAsk(options: {
 
 const noKeys: readonly KeyEffect[] = [];
 const noStreams: ReadonlySet<string> = new Set();
+const noRested: Rested = [];
+
+/** What an entry's commands rested on, each stream once: they were decided in the same moment. */
+function restedOf(entry: readonly Draft[]): Rested {
+  if (entry.length === 1) return entry[0]!.waiting.rested;
+  const all = new Map<string, number>();
+  for (const { waiting } of entry)
+    for (const { stream, version } of waiting.rested) all.set(stream, version);
+  return [...all].map(([stream, version]) => ({ stream, version }));
+}
 
 function assertFits(data: unknown): void {
   const bytes = Buffer.byteLength(JSON.stringify(data));

@@ -10,10 +10,25 @@ import type { Version } from '#events/model/version-row.ts';
 import { tenantDecider } from '#events/tenant/tenant.ts';
 import type { TenantCommand, TenantRefusal, TenantState } from '#events/tenant/tenant.ts';
 import type { TenantEvent } from '#events/tenant/events.ts';
+import { policyDecider } from '#events/policy/scope.ts';
+import type { PolicyCommand, PolicyRefusal, PolicyState } from '#events/policy/scope.ts';
+import type { PolicyEvent } from '#events/policy/events.ts';
+import { informedModelCommand, policyStreamsRestedOn } from './policies.ts';
 import type { StreamKind } from './streams.ts';
+
+export const policyKind: StreamKind<PolicyState, PolicyCommand, PolicyEvent, PolicyRefusal> = {
+  decider: policyDecider,
+  rowsOf: () => 1,
+  snapshot: null,
+};
 
 export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRefusal> = {
   decider: modelDecider,
+  restsOn: {
+    kind: policyKind as never,
+    streamsOf: policyStreamsRestedOn,
+    informed: informedModelCommand as never,
+  },
   rowsOf: (state) =>
     1 +
     state.versions.size +

@@ -295,4 +295,4 @@ export function openRelay(deps: {
 
 /** What tenants are and who has keys is nobody's business but the registry's. */
 const isPublished = ({ stream }: RecordedEvent): boolean =>
-  parseStream(stream)?.category === 'model';
+  (parseStream(stream)?.category ?? 'tenant') !== 'tenant';

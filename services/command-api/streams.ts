@@ -12,11 +12,22 @@ const snapshotEveryEvents = 500;
 
 type StreamState = { stream_version: number };
 
+/** How a command comes to know of other streams, all of one kind. */
+export type RestsOn<State, Command> = {
+  kind: StreamKind<StreamState, unknown, DomainEvent, unknown>;
+  /** The streams that the command rests on, as the state is. */
+  streamsOf: (tenant: string, state: State, command: Command) => readonly string[];
+  /** The command with what those streams say, as they stand; a stream that nobody wrote stands at 0. */
+  informed: (command: Command, rested: readonly Folded<StreamState>[]) => Command;
+};
+
 /** A kind of stream: its rules, how heavy its state is, and how it is kept as a snapshot. */
 export type StreamKind<State extends StreamState, Command, Event extends DomainEvent, Refusal> = {
   decider: Decider<State, Command, Event, Refusal>;
   rowsOf: (state: State) => number;
   /** `foldVersion` changes with the shape of the state or the meaning of the fold; a snapshot of another is not read. */
+  /** Other streams that some of its commands are decided on; their versions are named in the append. */
+  restsOn?: RestsOn<State, Command>;
   snapshot: {
     foldVersion: number;
     encode: (state: State) => string;
@@ -38,6 +49,11 @@ export type Streams = {
     kind: StreamKind<State, Command, Event, Refusal>,
     stream: string,
   ) => Folded<State> | Promise<Folded<State>>;
+  /** The stream as it is in memory; one that is not there is taken for unwritten, until the log says otherwise. */
+  recall: <State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+    kind: StreamKind<State, Command, Event, Refusal>,
+    stream: string,
+  ) => Folded<State>;
   /** A stream that nobody has written yet; it is kept once its first events are recorded. */
   begin: <State extends StreamState, Command, Event extends DomainEvent, Refusal>(
     kind: StreamKind<State, Command, Event, Refusal>,
@@ -141,6 +157,14 @@ export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => 
       const fresh = fold(kind, stream).finally(() => loading.delete(stream));
       loading.set(stream, fresh);
       return fresh;
+    },
+    recall<State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+      kind: StreamKind<State, Command, Event, Refusal>,
+      stream: string,
+    ) {
+      const found = kept.get(stream);
+      if (found !== undefined) return found as Folded<State>;
+      return { stream, state: kind.decider.initial(), snapshotVersion: 0 };
     },
     begin: (kind, stream) => ({ stream, state: kind.decider.initial(), snapshotVersion: 0 }),
     catchUp,

@@ -178,8 +178,8 @@ export function projectFromKafka(options: {
     const streams = new Set<string>();
     for (const { message } of unread) {
       const stream = message.key?.toString() ?? '';
-      const isOfModel = parseStream(stream)?.category === 'model';
-      if (isOfModel && partitionOf(stream, topic.partitions) === partition) streams.add(stream);
+      const isPublished = (parseStream(stream)?.category ?? 'tenant') !== 'tenant';
+      if (isPublished && partitionOf(stream, topic.partitions) === partition) streams.add(stream);
     }
     if (streams.size === 0) return [];
     const { versions } = await log.lookUp([...streams], []);

@@ -57,7 +57,7 @@ export async function topicViolations(
 
   const logged = new Map<string, RecordedEvent[]>();
   for (const event of events) {
-    if (!event.stream.startsWith('model:')) continue;
+    if (event.stream.startsWith('tenant:')) continue;
     const stream = logged.get(event.stream) ?? [];
     stream.push(event);
     logged.set(event.stream, stream);

@@ -3,12 +3,13 @@ import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { Client } from 'pg';
 import { describe, expect, inject, test } from 'vitest';
-import { catalogue, isModelEventType } from '#events/catalogue.ts';
+import { catalogue, isLifecycleEventType, isModelEventType } from '#events/catalogue.ts';
 import type { EventType } from '#events/catalogue.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { RecordedModelEvent } from '#events/model/events.ts';
 import { parseStream } from '#events/names.ts';
+import { policyDecider } from '#events/policy/scope.ts';
 import type { RecordedTenantEvent } from '#events/tenant/events.ts';
 import { tenantDecider } from '#events/tenant/tenant.ts';
 import { UnreadableEvent, upcast } from '#events/upcasters.ts';
@@ -140,6 +141,12 @@ describe('folded', () => {
   });
 });
 
+test('the events of a policy, folded', () => {
+  const state = policyDecider.initial();
+  policyDecider.evolve(state, { ...upcast(ofType('policy.set')), stream_version: 1 } as never);
+  expect(state.own).toMatchObject({ evidence_required: true, may_override: ['gates'] });
+});
+
 describe('on Kafka', () => {
   const bytes = (given: string | Buffer) => Buffer.from(given as string);
   const arrived = ({ key, value, headers }: OutgoingMessage): ReceivedMessage => ({
@@ -149,7 +156,7 @@ describe('on Kafka', () => {
     headers: Object.fromEntries(Object.entries(headers).map(([name, one]) => [name, bytes(one)])),
     timestampMs: 0,
   });
-  const travelling = golden.filter((file) => isModelEventType(file.type));
+  const travelling = golden.filter((file) => isLifecycleEventType(file.type));
 
   test.each(travelling)('$type arrives as it left, in JSON', async ({ event }) => {
     const read = await fromMessage(arrived(await toMessage(event, jsonCodec())), jsonCodec());

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import { assert, asyncProperty } from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
-import { catalogue, isModelEventType } from '#events/catalogue.ts';
+import { catalogue, isLifecycleEventType } from '#events/catalogue.ts';
 import { avroFormOf, subjectOf } from '#infra/kafka/avro-schemas.ts';
 import { avroCodec, jsonCodec } from '#infra/kafka/codec.ts';
 import { registerSchemas } from '#infra/kafka/register-schemas.ts';
@@ -13,7 +13,7 @@ import { topicPrefix } from '#test/real/kafka.ts';
 import { schemaRegistryUrl } from '#test/real/schema-registry.ts';
 import { randomData, randomEvent } from './random-event.ts';
 
-const types = Object.keys(catalogue).filter(isModelEventType);
+const types = Object.keys(catalogue).filter(isLifecycleEventType);
 const run = promisify(execFile);
 
 let url: string;

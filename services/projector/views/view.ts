@@ -55,8 +55,9 @@ export const defineView = <Row>(view: View<Row>): View => view as unknown as Vie
 
 const untouched = (): readonly [] => [];
 
-/** For a view of models, to which the events of a tenant mean nothing. */
+/** For a view of models, to which the events of a tenant and its policies mean nothing. */
 export const tenantEventsUntouched = {
+  'policy.set': untouched,
   'tenant.created': untouched,
   'api_key.issued': untouched,
   'api_key.revoked': untouched,

@@ -1,0 +1,39 @@
+// Which commands on a model a policy governs: those are decided on the policy in force, and on its version.
+import type { ModelCommand } from './commands.ts';
+
+const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'never'> = {
+  RegisterModel: 'above development',
+  CreateVersion: 'above development',
+  UpdateModel: 'never',
+  StartTesting: 'never',
+  Approve: 'always',
+  Reject: 'never',
+  Promote: 'always',
+  Demote: 'never',
+  Deprecate: 'never',
+  Archive: 'never',
+  Restore: 'never',
+  SetDefault: 'always',
+  Deploy: 'always',
+  ReportDeployment: 'never',
+  Undeploy: 'never',
+};
+
+/** A new version in development is asked nothing, unless it takes a pointer at once. */
+export function restsOnPolicy(command: ModelCommand): boolean {
+  switch (governed[command.type]) {
+    case 'always':
+      return true;
+    case 'never':
+      return false;
+    case 'above development': {
+      const made =
+        command.type === 'RegisterModel'
+          ? command.first_version
+          : command.type === 'CreateVersion'
+            ? command.version
+            : null;
+      return made !== null && (made.stage !== 'development' || made.is_default);
+    }
+  }
+}

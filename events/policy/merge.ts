@@ -1,0 +1,167 @@
+// How the policies of tenant, project and model become the one in force: field by field, the narrower only tightening.
+import { canonicalJson, digestOf } from '../digest.ts';
+import { policyFields, presets } from './policy.ts';
+import type {
+  OwnPolicy,
+  Policy,
+  PolicyField,
+  PolicyInForce,
+  PolicyScope,
+  Retention,
+} from './policy.ts';
+
+/** What one scope says, and at which version of its stream. */
+export type PolicyLayer = { scope: PolicyScope; version: number; own: OwnPolicy };
+
+/** Where the value of a field comes from: a scope that set or tightened it, or the preset of a new tenant. */
+export type PolicySource = PolicyScope | 'preset:open';
+export type PolicySources = Record<PolicyField, readonly PolicySource[]>;
+
+const union = <Item>(left: readonly Item[], right: readonly Item[]): readonly Item[] => {
+  const seen = new Map<string, Item>();
+  for (const item of [...left, ...right]) {
+    const key = canonicalJson(item);
+    if (!seen.has(key)) seen.set(key, item);
+  }
+  return [...seen.values()];
+};
+
+/** From the loosest to the strictest: what is displaced stays in production, or leaves it ever further. */
+const supersedingByStrictness = ['keep', 'staging', 'deprecated', 'retire'] as const;
+const stricterOf = <Value>(order: readonly Value[], left: Value, right: Value): Value =>
+  order.indexOf(left) >= order.indexOf(right) ? left : right;
+
+/** Nothing is kept shorter than either says. */
+function longer(left: Retention | null, right: Retention | null): Retention | null {
+  if (left === null || right === null) return left ?? right;
+  const age = (field: keyof Retention['age_days']) =>
+    Math.max(left.age_days[field], right.age_days[field]);
+  return {
+    age_days: {
+      development: age('development'),
+      staging: age('staging'),
+      deprecated: age('deprecated'),
+      retired: age('retired'),
+    },
+    newest_kept: Math.max(left.newest_kept, right.newest_kept),
+  };
+}
+
+/** For each field the strictest value that keeps to both. */
+const tighten: {
+  [Field in PolicyField]: (left: Policy[Field], right: Policy[Field]) => Policy[Field];
+} = {
+  allow_skip: (left, right) => left && right,
+  multi_production: (left, right) => left && right,
+  single_active: (left, right) => left || right,
+  evidence_required: (left, right) => left || right,
+  approvals: (left, right) => ({
+    required: Math.max(left.required, right.required),
+    role: stricterOf(['approver', 'admin'], left.role, right.role),
+    expires_after_hours: Math.min(left.expires_after_hours, right.expires_after_hours),
+  }),
+  gates: union,
+  protected_environments: union,
+  protected_pointers: union,
+  on_superseded: (left, right) => stricterOf(supersedingByStrictness, left, right),
+  break_glass: (left, right) => (left === 'forbidden' ? left : right),
+  retention: longer,
+};
+
+const sameValue = (left: unknown, right: unknown): boolean =>
+  canonicalJson(left) === canonicalJson(right);
+
+/** Whether a value keeps to a bound: tightening it by the bound changes nothing but the order of a list. */
+export function keepsTo<Field extends PolicyField>(
+  field: Field,
+  bound: Policy[Field],
+  value: Policy[Field],
+): boolean {
+  const both = tighten[field](bound, value);
+  return Array.isArray(both)
+    ? both.length === (value as readonly unknown[]).length
+    : sameValue(both, value);
+}
+
+/** Whether under `after` everything is forbidden that was forbidden under `before`. */
+export const isAsTight = (before: Policy, after: Policy): boolean =>
+  policyFields.every((field) => keepsTo(field, before[field] as never, after[field] as never));
+
+/** The fields of a policy that say what a promotion asks for and does: what approvals are given under. */
+const promotionFieldsOf = (policy: Policy): object => ({
+  allow_skip: policy.allow_skip,
+  multi_production: policy.multi_production,
+  evidence_required: policy.evidence_required,
+  approvals: policy.approvals,
+  gates: policy.gates,
+  on_superseded: policy.on_superseded,
+});
+
+export const promotionDigestOf = (policy: Policy): string => digestOf(promotionFieldsOf(policy));
+
+/** Merges one field; returns its value, who made it so, and what binds the scopes below. */
+function mergeField<Field extends PolicyField>(
+  field: Field,
+  layers: readonly PolicyLayer[],
+): { value: Policy[Field]; sources: readonly PolicySource[]; bound: Policy[Field] | undefined } {
+  let value: Policy[Field] = presets.open[field];
+  let sources: readonly PolicySource[] = ['preset:open'];
+  let bound: Policy[Field] | undefined;
+  for (const { scope, own } of layers) {
+    const said = own[field] as Policy[Field] | undefined;
+    if (said !== undefined) {
+      const next = bound === undefined ? said : tighten[field](bound, said);
+      if (bound === undefined) sources = [scope];
+      else if (!sameValue(next, value))
+        sources = sameValue(next, said) ? [scope] : [...sources, scope];
+      value = next;
+    }
+    const letsGo = own.may_override?.includes(field) ?? false;
+    // the widest scope always says something: the preset of a new tenant, where it says nothing else
+    if (!letsGo && (said !== undefined || scope === 'tenant')) bound = value;
+  }
+  return { value, sources, bound };
+}
+
+/**
+ * The policy in force where these layers apply, the widest first.
+ * What a layer says binds those below it, unless it names the field in `may_override`; it never frees them of a wider bound.
+ */
+export function mergePolicies(layers: readonly PolicyLayer[]): {
+  policy: Policy;
+  sources: PolicySources;
+} {
+  const merged = policyFields.map((field) => [field, mergeField(field, layers)] as const);
+  return {
+    policy: Object.fromEntries(
+      merged.map(([field, { value }]) => [field, value]),
+    ) as unknown as Policy,
+    sources: Object.fromEntries(
+      merged.map(([field, { sources }]) => [field, sources]),
+    ) as PolicySources,
+  };
+}
+
+/** What the layers bind a narrower scope to; a field that it may override freely is absent. */
+export function boundsOf(layers: readonly PolicyLayer[]): Partial<Policy> {
+  const bounds: [PolicyField, unknown][] = [];
+  for (const field of policyFields) {
+    const { bound } = mergeField(field, layers);
+    if (bound !== undefined) bounds.push([field, bound]);
+  }
+  return Object.fromEntries(bounds) as Partial<Policy>;
+}
+
+/** What a decision is told: the policy, and the streams it was merged from. No reference where none was ever set. */
+export function inForce(layers: readonly PolicyLayer[]): PolicyInForce {
+  if (layers.every(({ version }) => version === 0)) return { policy: presets.open, ref: null };
+  const { policy } = mergePolicies(layers);
+  return {
+    policy,
+    ref: {
+      scopes: layers.map(({ scope }) => scope),
+      versions: layers.map(({ version }) => version),
+      digest: promotionDigestOf(policy),
+    },
+  };
+}
