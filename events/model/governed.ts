@@ -17,6 +17,11 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
   Deploy: 'always',
   ReportDeployment: 'never',
   Undeploy: 'never',
+  ShiftTraffic: 'never',
+  RollbackDeployment: 'always',
+  CreateBinding: 'always',
+  UpdateBinding: 'always',
+  RemoveBinding: 'never',
 };
 
 /** A new version in development is asked nothing, unless it takes a pointer at once. */

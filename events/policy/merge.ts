@@ -149,7 +149,7 @@ export function boundsOf(layers: readonly PolicyLayer[]): Partial<Policy> {
     const { bound } = mergeField(field, layers);
     if (bound !== undefined) bounds.push([field, bound]);
   }
-  return Object.fromEntries(bounds) as Partial<Policy>;
+  return Object.fromEntries(bounds);
 }
 
 /** What a decision is told: the policy, and the streams it was merged from. No reference where none was ever set. */

@@ -62,7 +62,7 @@ function patched(own: OwnPolicy, { preset, patch }: PolicyCommand): OwnPolicy {
       };
     else next[field] = said;
   }
-  return next as OwnPolicy;
+  return next;
 }
 
 function setPolicy(
@@ -126,7 +126,7 @@ function evolve(state: PolicyState, event: RecordedPolicyEvent): PolicyState {
   for (const [field, value] of Object.entries(event.data.changed))
     if (value === null) delete own[field];
     else own[field] = value;
-  state.own = own as OwnPolicy;
+  state.own = own;
   state.stream_version = event.stream_version;
   state.updated_at = event.recorded_at;
   state.updated_by = event.actor;

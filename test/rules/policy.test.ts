@@ -1,6 +1,6 @@
 // Policies: how the scopes merge, what a narrower scope may say, and what loosens.
 import { createHash } from 'node:crypto';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { digestOf, sha256 } from '#events/digest.ts';
 import { boundsOf, inForce, isAsTight, mergePolicies } from '#events/policy/merge.ts';
