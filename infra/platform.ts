@@ -7,14 +7,19 @@ import { documentRoutes, operationRoutes } from './http/operations.ts';
 import type { DependencyHealth } from './http/operations.ts';
 import { buildServer } from './http/server.ts';
 import type { HttpServer } from './http/server.ts';
+import { openKafka } from './kafka/open.ts';
+import type { Kafka } from './kafka/open.ts';
 import { openDatabaseClock } from './postgres/clock.ts';
 import type { Clock } from './postgres/clock.ts';
 import { openPool } from './postgres/connect.ts';
-import { migrate } from './postgres/migrate.ts';
+import { openPostgresLog } from './postgres/log.ts';
+import type { PostgresLog } from './postgres/log.ts';
+import { logMigrations, migrate } from './postgres/migrate.ts';
 import type { Migrations } from './postgres/migrate.ts';
 import { followHead } from './postgres/tail.ts';
 import type { HeadFollower } from './postgres/tail.ts';
-import type { Logger } from './telemetry/logger.ts';
+import { openLogger } from './telemetry/logger.ts';
+import type { Logger, LogLevel } from './telemetry/logger.ts';
 import { openMetrics, requestMetrics } from './telemetry/metrics.ts';
 import type { Registry } from './telemetry/metrics.ts';
 import { modelogVersion } from './version.ts';
@@ -64,6 +69,57 @@ export async function openPlatform(options: {
       await follower.close();
       clock.close();
       await pool.end();
+    },
+  };
+}
+
+export type ReaderPlatform = Platform & { log: PostgresLog; kafka: Kafka | null };
+
+/** The platform of a process that reads what others wrote: with the log, and Kafka where the settings name its brokers. */
+export async function openReaderPlatform(options: {
+  name: string;
+  config: {
+    DATABASE_POOL_SIZE: number;
+    KAFKA_BROKERS?: string[] | undefined;
+    KAFKA_TOPIC_PREFIX: string;
+    LOG_LEVEL: LogLevel;
+  };
+  databaseUrl: string;
+  schemaRegistryUrl: string | null | undefined;
+  migrations: Migrations;
+}): Promise<ReaderPlatform> {
+  const { name, config, databaseUrl, schemaRegistryUrl } = options;
+  const logger = openLogger(config.LOG_LEVEL);
+  const platform = await openPlatform({
+    name,
+    databaseUrl,
+    poolSize: config.DATABASE_POOL_SIZE,
+    logger,
+    migrations: [logMigrations, options.migrations],
+  });
+  const { pool, failpoint } = platform;
+  const log = openPostgresLog({
+    url: databaseUrl,
+    pool,
+    failpoint,
+    onError: (error) => logger.warn({ err: error }, 'the log connection broke'),
+  });
+  const kafka = openKafka({
+    brokers: config.KAFKA_BROKERS,
+    clientId: name,
+    schemaRegistryUrl,
+    topicPrefix: config.KAFKA_TOPIC_PREFIX,
+    logger,
+    // said by the broker; whoever watches the process starts it anew
+    onCrash: () => process.exit(1),
+  });
+  return {
+    ...platform,
+    log,
+    kafka,
+    async close() {
+      await log.close();
+      await platform.close();
     },
   };
 }

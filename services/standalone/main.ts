@@ -84,6 +84,7 @@ await runService(async () => {
     await projector.start();
     closing.push(projector.stop);
 
+    let retention: ReturnType<typeof retentionByHttp> | null = null;
     const http = await serveHttp(platform, {
       name: 'modelog',
       title: 'Modelog',
@@ -100,12 +101,12 @@ await runService(async () => {
       dependencies: async () => ({
         ...(await commandApi.health()),
         ...(await projector.health()),
-        ...retention.health(),
+        ...retention?.health(),
       }),
       endStreams: commandApi.endStreams,
     });
 
-    const retention = retentionByHttp({
+    retention = retentionByHttp({
       ...platform,
       log: commandApi.log,
       kafka,
