@@ -6,7 +6,6 @@ import { assert } from '#events/decider.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import type { AppendEntry, NewEvent } from '#events/log.ts';
 import type { Common, ModelCommand, NewVersion } from '#events/model/commands.ts';
-import { commonAt } from '#test/rules/wanted.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { RecordedModelEvent } from '#events/model/events.ts';
 import type { Stage } from '#events/model/shapes.ts';
@@ -21,6 +20,8 @@ import { prepareViews } from '#services/projector/generations.ts';
 import { views } from '#services/projector/views.ts';
 import { openWriter } from '#services/projector/writer.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
+import { noModelFacts } from '#test/rules/history.ts';
+import { commonAt, newVersion as newVersionNumbered } from '#test/rules/wanted.ts';
 
 const tenant = 'default';
 const actor: Actor = {
@@ -31,61 +32,10 @@ const actor: Actor = {
   declared_by: 'Ada',
 };
 
-const noFacts = {
-  description: null,
-  owner: null,
-  team: null,
-  project: null,
-  framework: null,
-  model_type: null,
-  task: null,
-  subject: null,
-  category: null,
-  tags: {},
-  metadata: {},
-};
-
 export const newVersion = (
   label: string | null,
   facts: Partial<NewVersion['facts']> = {},
-): NewVersion => ({
-  version_id: uuidv7(),
-  stage: 'development',
-  readiness: 'training',
-  is_default: false,
-  facts: {
-    label,
-    description: null,
-    tags: {},
-    metadata: {},
-    content_digest: null,
-    size_bytes: null,
-    artifact_uri: null,
-    files: [],
-    format: null,
-    framework: null,
-    model_type: null,
-    region: null,
-    signature: null,
-    metrics: [],
-    evaluated_at: null,
-    hyperparameters: {},
-    training_config: {},
-    eval_score: null,
-    cost_per_1k: null,
-    slo_ok: null,
-    runtime_environment: null,
-    lineage: {
-      data_versions: [],
-      code_version: null,
-      parent_versions: [],
-      experiment_id: null,
-      run_id: null,
-    },
-    release_notes: null,
-    ...facts,
-  },
-});
+): NewVersion => newVersionNumbered(0, { version_id: uuidv7(), facts: { label, ...facts } });
 
 /** A command without what every command has. */
 export type Wish = ModelCommand extends infer C
@@ -102,7 +52,7 @@ export const registering = (
   type: 'RegisterModel',
   model_id: uuidv7(),
   name,
-  facts: { ...noFacts, ...facts },
+  facts: { ...noModelFacts, ...facts },
   first_version,
 });
 

@@ -1,60 +1,17 @@
 // Tells a model's life in commands and days: decided and folded by the real rules, recorded at the story's own time.
 import { assert } from '#events/decider.ts';
-import { commonAt } from '#test/rules/wanted.ts';
-import type { ModelCommand, NewVersion } from '#events/model/commands.ts';
+import type { ModelCommand } from '#events/model/commands.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { Stage } from '#events/model/shapes.ts';
 import type { ModelState } from '#events/model/state.ts';
+import { modelId, noModelFacts, versionId } from '#test/rules/history.ts';
+import { commonAt, newVersion } from '#test/rules/wanted.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 const beginning = Date.UTC(2026, 0, 1);
-const modelId = '01940000-0000-7000-8000-000000000000';
 
 /** The instant so many days after the story began. */
 export const day = (days: number): Date => new Date(beginning + days * dayMs);
-
-const versionId = (number: number): string =>
-  `01940000-0000-7000-8000-${String(number).padStart(12, '0')}`;
-
-function newVersion(version_id: string, label: string | null = null): NewVersion {
-  return {
-    version_id,
-    stage: 'development',
-    readiness: 'training',
-    is_default: false,
-    facts: {
-      label,
-      description: null,
-      tags: {},
-      metadata: {},
-      content_digest: null,
-      size_bytes: null,
-      artifact_uri: null,
-      files: [],
-      format: null,
-      framework: null,
-      model_type: null,
-      region: null,
-      signature: null,
-      metrics: [],
-      evaluated_at: null,
-      hyperparameters: {},
-      training_config: {},
-      eval_score: null,
-      cost_per_1k: null,
-      slo_ok: null,
-      runtime_environment: null,
-      lineage: {
-        data_versions: [],
-        code_version: null,
-        parent_versions: [],
-        experiment_id: null,
-        run_id: null,
-      },
-      release_notes: null,
-    },
-  };
-}
 
 /** The command that brings a version to a stage, by the verb that the ladder asks for. */
 function moving(number: number, from: Stage, to_stage: Stage, at: string): ModelCommand {
@@ -132,7 +89,7 @@ export function history(): History {
   const on = (number: number) => ({ ...common(), version: { by: 'number', number } as const });
   const asks: Asks = {
     create: () => {
-      const version = newVersion(versionId((state.model?.last_number ?? 0) + 1));
+      const version = newVersion((state.model?.last_number ?? 0) + 1);
       return { ...common(), type: 'CreateVersion', version };
     },
     move: (number, to) => moving(number, state.versions.get(number)!.stage, to, at),
@@ -182,18 +139,6 @@ export function history(): History {
     model_id: modelId,
     name: 'churn',
     first_version: null,
-    facts: {
-      description: null,
-      owner: null,
-      team: null,
-      project: null,
-      framework: null,
-      model_type: null,
-      task: null,
-      subject: null,
-      category: null,
-      tags: {},
-      metadata: {},
-    },
+    facts: noModelFacts,
   });
 }

@@ -74,10 +74,14 @@ async function register(url: string, name: string): Promise<number> {
 }
 
 async function names(url: string): Promise<string[]> {
-  const response = await fetch(`${url}/api/v1/models`, {
-    headers: { authorization: `Bearer ${keyIn(dataDir)}` },
+  // Views that are far behind answer at once, and say so.
+  const { items } = await eventually(async () => {
+    const answer = await fetch(`${url}/api/v1/models`, {
+      headers: { authorization: `Bearer ${keyIn(dataDir)}` },
+    });
+    expect(answer.headers.get('x-stale')).toBeNull();
+    return (await answer.json()) as { items: { name: string }[] };
   });
-  const { items } = (await response.json()) as { items: { name: string }[] };
   return items.map(({ name }) => name).sort();
 }
 

@@ -8,7 +8,15 @@ import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery, readList } from '../lists.ts';
 import type { ListOf } from '../lists.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { encoded, filterText, pathPart, sendJson, sendResource, shown, where } from './reading.ts';
+import {
+  encodedPage,
+  filterText,
+  pathPart,
+  sendJson,
+  sendResource,
+  shown,
+  where,
+} from './reading.ts';
 import type { Reading } from './reading.ts';
 
 const deploymentsQuery = z.strictObject({
@@ -76,11 +84,7 @@ export function deploymentReadRoutes(server: HttpServer, reading: Reading): void
           query,
           deploymentsOf(tenant, query, model?.model_id),
         );
-        return encoded({
-          items: page.rows.map((row) => resourceOf(tenant, row)),
-          next_page_token: page.nextPageToken,
-          total_count: page.totalCount,
-        });
+        return encodedPage(page, (row) => resourceOf(tenant, row));
       });
       return sendJson(reply, json);
     },

@@ -10,7 +10,7 @@ import type { ListOf, Order } from '../lists.ts';
 import type { Dimension } from '../views/stats.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import {
-  encoded,
+  encodedPage,
   filterBoolean,
   filterText,
   pathPart,
@@ -118,14 +118,9 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
       const json = await share(`models ${tenant} ${request.url}`, async () => {
         const list = modelsOf(tenant, query);
         const page = await readList<{ state: string }>(reader, query, list);
-        const items = page.rows.map(({ state }) => {
+        return encodedPage(page, ({ state }) => {
           const model = JSON.parse(state) as Model;
           return shown(reader, tenant, model.model_id, modelResource(model));
-        });
-        return encoded({
-          items,
-          next_page_token: page.nextPageToken,
-          total_count: page.totalCount,
         });
       });
       return sendJson(reply, json);

@@ -5,6 +5,7 @@ import { isStorableText, modelStream } from '#events/names.ts';
 import type { shareAnswers } from '../coalesce.ts';
 import type { Find } from '../find.ts';
 import type { Freshness } from '../freshness.ts';
+import type { ListPage } from '../lists.ts';
 import type { Reader } from '../reader.ts';
 
 const pathPartCharactersMax = 512;
@@ -69,6 +70,13 @@ export function sendResource(
 
 /** An answer as it is sent, so that requests that share one encode it once. */
 export const encoded = (answer: object): Buffer => Buffer.from(JSON.stringify(answer));
+
+/** A page of a list as it is sent, each row as a resource. */
+export const encodedPage = <Row>(
+  { rows, nextPageToken, totalCount }: ListPage<Row>,
+  show: (row: Row) => object,
+): Buffer =>
+  encoded({ items: rows.map(show), next_page_token: nextPageToken, total_count: totalCount });
 
 /** Sends what is JSON already. */
 export const sendJson = (reply: FastifyReply, json: Buffer | string): FastifyReply =>

@@ -10,7 +10,7 @@ import { pageQuery, readList } from '../lists.ts';
 import type { ListOf } from '../lists.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import {
-  encoded,
+  encodedPage,
   filterBoolean,
   pathPart,
   sendJson,
@@ -90,18 +90,9 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       const json = await share(`versions ${tenant} ${request.url}`, async () => {
         const model = await findModel(tenant, request.params.model);
         const page = await readList<{ state: string }>(reader, query, versionsOf(model, query));
-        const items = page.rows.map(({ state }) =>
-          shown(
-            reader,
-            tenant,
-            model.model_id,
-            versionResource(JSON.parse(state) as Version, model),
-          ),
-        );
-        return encoded({
-          items,
-          next_page_token: page.nextPageToken,
-          total_count: page.totalCount,
+        return encodedPage(page, ({ state }) => {
+          const resource = versionResource(JSON.parse(state) as Version, model);
+          return shown(reader, tenant, model.model_id, resource);
         });
       });
       return sendJson(reply, json);
