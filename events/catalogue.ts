@@ -1,4 +1,5 @@
 // Every event type with its schema version and shape, which claims an event takes or frees, and which serial it asks for.
+import type { Scope } from './access.ts';
 import { modelEvents } from './model/events.ts';
 import type { ModelEvent } from './model/events.ts';
 import { modelNameClaim } from './names.ts';
@@ -28,6 +29,30 @@ export function claimsOf(
   return noClaims;
 }
 const noClaims = { takes: [], frees: [] } as const;
+
+/** The scope of a kind that an event puts its model in; null: in none of that kind any more. */
+export type ScopeOfModel = { kind: 'team' | 'project'; scope: Scope | null };
+
+/** The scopes that an event puts its model in or takes it out of. Pure, so that `model_scopes` can be rebuilt. */
+export function scopesMoved(event: AnyEvent): readonly ScopeOfModel[] {
+  if (event.type === 'model.registered') {
+    const { team, project } = event.data;
+    if (team === null && project === null) return noScopes;
+    return [
+      ...(team === null ? [] : [{ kind: 'team', scope: `team:${team}` } as const]),
+      ...(project === null ? [] : [{ kind: 'project', scope: `project:${project}` } as const]),
+    ];
+  }
+  if (event.type !== 'model.updated') return noScopes;
+  const moved: ScopeOfModel[] = [];
+  for (const kind of ['team', 'project'] as const) {
+    if (!Object.hasOwn(event.data.changed, kind)) continue;
+    const name = event.data.changed[kind];
+    moved.push({ kind, scope: typeof name === 'string' ? `${kind}:${name}` : null });
+  }
+  return moved;
+}
+const noScopes: readonly ScopeOfModel[] = [];
 
 export type SerialKind = 'model' | 'version';
 

@@ -4,7 +4,7 @@
 export type Actor = {
   subject: string;
   type: 'user' | 'service' | 'policy' | 'system';
-  auth_method: 'api_key' | 'event' | 'internal';
+  auth_method: 'api_key' | 'token' | 'oidc' | 'event' | 'internal';
   key_id: string | null;
   declared_by: string | null;
 };

@@ -1,7 +1,7 @@
 // The port of the event log: what every adapter promises (one contract suite holds them to it).
-import type { SerialKind } from './catalogue.ts';
 import type { EventMetadata, RecordedEvent } from './envelope.ts';
-import type { Role } from './access.ts';
+import type { Role, Scope } from './access.ts';
+import type { ScopeOfModel, SerialKind } from './catalogue.ts';
 
 /** A command's events may hold at most this much data each; more is refused before the log is asked. */
 export const eventDataBytesMax = 512 * 1024;
@@ -21,7 +21,10 @@ export type NewEvent = {
   serial_kind: SerialKind | null;
 };
 
-/** What a command does to `api_keys` in its append. The secret is never here, only its SHA-256 as hex. */
+/**
+ * What a command does in its append to the tables by which every process knows who may what: `api_keys` (the secret is never
+ * here, only its SHA-256 as hex), `role_bindings`, and `model_scopes` (which team and project a model is in).
+ */
 export type KeyEffect =
   | {
       effect: 'issue';
@@ -33,7 +36,9 @@ export type KeyEffect =
       role: Role;
       expires_at: string | null;
     }
-  | { effect: 'revoke'; key_id: string };
+  | { effect: 'revoke'; key_id: string }
+  | { effect: 'grant' | 'ungrant'; tenant: string; subject: string; role: Role; scope: Scope }
+  | ({ effect: 'place'; tenant: string; stream: string } & ScopeOfModel);
 
 export type AppendCommand = {
   /** UUID */
@@ -103,6 +108,8 @@ export type EventFilter = {
   stream?: string;
   /** Only streams of models, not those of tenants. */
   modelsOnly?: boolean;
+  /** Only models that are now in one of these scopes. */
+  scopes?: readonly Scope[];
 };
 
 export type EventLog = {
@@ -130,6 +137,8 @@ export type EventLog = {
     kind: SerialKind,
     serial: number,
   ) => Promise<{ stream: string; number: number | null } | null>;
+  /** Whether a model's stream is now in one of the scopes. */
+  isInScope: (stream: string, scopes: readonly Scope[]) => Promise<boolean>;
   /** The stream in which a deployment with this id began. */
   findDeployment: (tenant: string, deploymentId: string) => Promise<string | null>;
   /** A folded state past many events, or null where none of this fold version is kept. */

@@ -1,6 +1,7 @@
 // What every process of the registry stands on: logger, database, clock, metrics, and an HTTP server with the same base.
 import type { Pool } from 'pg';
 import { openKeyring } from './auth/keys.ts';
+import type { TokenVerifiers } from './auth/keys.ts';
 import { failpointsFrom } from './failpoint.ts';
 import type { Failpoint } from './failpoint.ts';
 import { documentRoutes, operationRoutes } from './http/operations.ts';
@@ -130,6 +131,8 @@ export type HttpService = {
   title: string;
   host: string;
   port: number;
+  /** How tokens are verified; absent: only keys are known. */
+  identity?: TokenVerifiers;
   /** Mounts the routes: under `/api/v1`, and those that documents [2] and [3] address without a prefix. */
   routes: (server: HttpServer) => void;
   bareRoutes?: (server: HttpServer) => void;
@@ -149,7 +152,7 @@ export async function serveHttp(
   const { logger, pool, registry } = platform;
   const server = buildServer({
     logger,
-    keyring: openKeyring(pool),
+    keyring: openKeyring(pool, service.identity),
     metrics: requestMetrics(registry),
   });
   const version = modelogVersion();

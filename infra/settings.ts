@@ -96,6 +96,41 @@ export const allSettings = {
     `The key with which retention asks the command API, at least ${secretCharactersMin} characters`,
     'generated at each start where all run in one process',
   ),
+  SECRET_KEY: setting(
+    secret(),
+    `Signs access tokens, at least ${secretCharactersMin} characters; without it there are none`,
+  ),
+  ACCESS_TOKEN_EXPIRE_MINUTES: setting(
+    integer(30, 1, 1_440),
+    'Minutes that an access token is good, 1 to 1440',
+    '30',
+  ),
+  OIDC_ISSUER: setting(
+    optionalText().pipe(z.url({ protocol: /^https?$/ }).optional()),
+    'OpenID Connect issuer whose tokens are taken beside keys',
+  ),
+  OIDC_AUDIENCE: setting(optionalText(), 'The audience that its tokens must name'),
+  OIDC_SUBJECT_CLAIM: setting(text('sub'), 'Claim that names the subject', 'sub'),
+  OIDC_TENANT_CLAIM: setting(
+    optionalText(),
+    'Claim that names the tenant; without it everybody is of the tenant default',
+  ),
+  OIDC_ROLES_CLAIM: setting(
+    optionalText(),
+    'Claim that lists roles, a path with dots too (realm_access.roles); without it role bindings alone give roles',
+  ),
+  OIDC_TEAMS_CLAIM: setting(
+    optionalText(),
+    'Claim that lists teams: the roles are then held in these only, not in the whole tenant',
+  ),
+  OIDC_ALLOW_PRIVATE: setting(
+    z
+      .enum(['true', 'false'])
+      .default('false')
+      .transform((value) => value === 'true'),
+    'true: the issuer may be at a private address or speak plain HTTP',
+    'false',
+  ),
   COMMAND_API_URL: setting(
     text('http://127.0.0.1:8003'),
     'Where retention finds the command API',

@@ -1,4 +1,5 @@
 // The event log in memory: for tests of rules only, and held to the same contract as the real one.
+import type { Scope } from '#events/access.ts';
 import { pageEventsMax } from '#events/log.ts';
 import type {
   AppendCommand,
@@ -20,6 +21,8 @@ export type MemoryLogStore = {
   claims: Map<string, string>;
   serials: Map<string, number>;
   snapshots: Map<string, Snapshot>;
+  /** By stream, then by kind. */
+  scopesByStream: Map<string, Map<string, Scope | null>>;
 };
 
 export const memoryLogStore = (): MemoryLogStore => ({
@@ -29,6 +32,7 @@ export const memoryLogStore = (): MemoryLogStore => ({
   claims: new Map(),
   serials: new Map(),
   snapshots: new Map(),
+  scopesByStream: new Map(),
 });
 
 /** @param now a clock; `recorded_at` never goes back, whatever it says */
@@ -36,7 +40,7 @@ export function openMemoryLog(
   store: MemoryLogStore,
   now: () => Date = () => new Date(0),
 ): EventLog {
-  const { events, versions, commands, claims, serials, snapshots } = store;
+  const { events, versions, commands, claims, serials, snapshots, scopesByStream } = store;
   const startedAt = now().toISOString();
 
   const lastRecordedAt = (): string => events.at(-1)?.recorded_at ?? startedAt;
@@ -97,6 +101,11 @@ export function openMemoryLog(
     });
     for (const claim of command.frees) if (claims.get(claim) === stream) claims.delete(claim);
     for (const claim of command.takes) claims.set(claim, stream);
+    for (const effect of command.keys)
+      if (effect.effect === 'place') {
+        const scopes = scopesByStream.get(effect.stream) ?? new Map<string, Scope | null>();
+        scopesByStream.set(effect.stream, scopes.set(effect.kind, effect.scope));
+      }
     const { command_id, request_hash, status } = command;
     const position = appended.at(-1)?.position ?? headBefore;
     const stream_version = versionOf(stream);
@@ -155,6 +164,10 @@ export function openMemoryLog(
             (!filter?.tenant || event.tenant === filter.tenant) &&
             (filter?.stream === undefined || event.stream === filter.stream) &&
             (!filter?.modelsOnly || event.stream.startsWith('model:')) &&
+            (filter?.scopes === undefined ||
+              [...(scopesByStream.get(event.stream)?.values() ?? [])].some(
+                (scope) => scope !== null && filter.scopes!.includes(scope),
+              )) &&
             (filter?.types === undefined || filter.types.includes(event.type)),
         )
         .slice(0, Math.min(limit, pageEventsMax)),
@@ -189,6 +202,10 @@ export function openMemoryLog(
         number: (found.data as { number?: number }).number ?? null,
       };
     },
+    isInScope: async (stream, scopes) =>
+      [...(scopesByStream.get(stream)?.values() ?? [])].some(
+        (scope) => scope !== null && scopes.includes(scope),
+      ),
     async findDeployment(tenant, deploymentId) {
       const found = events.find(
         (event) =>

@@ -1,7 +1,12 @@
-// A tenant and its keys: what is true, what can be asked, and what follows.
+// A tenant, its keys and who holds which role where: what is true, what can be asked, and what follows.
+import { covers, may, mayIssue } from '../access.ts';
+import type { BoundRole, Grant, Permission, Role, Scope } from '../access.ts';
 import { assert } from '../decider.ts';
 import type { Decider, Decision } from '../decider.ts';
 import type { RecordedTenantEvent, TenantEvent, TenantEventData } from './events.ts';
+
+/** A subject holds at most this many roles by bindings; each is looked at whenever the subject asks. */
+export const bindingsOfSubjectMax = 100;
 
 /** What is known of a key beside its secret. */
 export type ApiKey = TenantEventData<'api_key.issued'> & {
@@ -10,25 +15,108 @@ export type ApiKey = TenantEventData<'api_key.issued'> & {
   revoked_at: string | null;
 };
 
-export type TenantState = { stream_version: number; created: boolean; keys: Map<string, ApiKey> };
+/** A role that a subject holds in a scope until it is revoked. */
+export type RoleBinding = TenantEventData<'role.granted'> & {
+  granted_at: string;
+  granted_by: string;
+};
+
+export type TenantState = {
+  stream_version: number;
+  created: boolean;
+  keys: Map<string, ApiKey>;
+  /** Those in force, by `bindingKey`. */
+  bindings: Map<string, RoleBinding>;
+};
+
+/** Who gives or takes: the subject, and what the key or token in use gives by itself. */
+export type Giver = { subject: string; own: readonly Grant[] };
+
+type NewKey = TenantEventData<'api_key.issued'>;
+type Binding = { subject: string; role: BoundRole; scope: Scope };
 
 export type TenantCommand =
-  | { type: 'CreateTenant'; tenant_id: string; name: string }
-  | ({ type: 'IssueApiKey' } & TenantEventData<'api_key.issued'>)
-  | { type: 'RevokeApiKey'; key_id: string; reason: string | null };
+  | {
+      type: 'CreateTenant';
+      tenant_id: string;
+      name: string;
+      /** The key of its first admin, without which nobody could ask anything of it; null for the registry's own tenant. */
+      first_key: NewKey | null;
+    }
+  /** `by` is null where the registry itself issues. */
+  | ({ type: 'IssueApiKey'; by: Giver | null } & NewKey)
+  | { type: 'RevokeApiKey'; key_id: string; reason: string | null }
+  | ({ type: 'GrantRole'; by: Giver } & Binding)
+  | ({ type: 'RevokeRole'; by: Giver; reason: string | null } & Binding);
 
-export type TenantRefusal = { code: 'key_not_found'; key_id: string };
+export type TenantRefusal =
+  | { code: 'key_not_found'; key_id: string }
+  | { code: 'tenant_exists'; id: string }
+  | { code: 'role_above_own'; role: Role; own_roles: readonly Role[] }
+  | { code: 'granted_to_self'; subject: string }
+  | { code: 'forbidden'; required_permission: Permission; scope: Scope }
+  | { code: 'role_binding_not_found'; subject: string; role: Role; scope: Scope }
+  | { code: 'too_many_bindings'; subject: string; limit: number };
 
-function decide(state: TenantState, command: TenantCommand): Decision<TenantEvent, TenantRefusal> {
+type Outcome = Decision<TenantEvent, TenantRefusal>;
+
+export const bindingKey = ({ subject, role, scope }: Binding): string =>
+  JSON.stringify([subject, role, scope]);
+
+/** The roles that somebody holds for everything in a scope. */
+function heldIn(state: TenantState, { subject, own }: Giver, scope: Scope): Role[] {
+  const bound = [...state.bindings.values()].filter((binding) => binding.subject === subject);
+  return [...own, ...bound]
+    .filter((grant) => grant.scope === 'tenant' || grant.scope === scope)
+    .map(({ role }) => role);
+}
+
+/** Why somebody may not give or take this role there, or null. */
+function refusalOf(
+  state: TenantState,
+  by: Giver,
+  { role, scope }: Pick<Binding, 'role' | 'scope'>,
+): TenantRefusal | null {
+  const held = heldIn(state, by, scope);
+  if (!held.some((own) => may(own, 'role:manage')))
+    return { code: 'forbidden', required_permission: 'role:manage', scope };
+  return covers(held, role) ? null : { code: 'role_above_own', role, own_roles: held };
+}
+
+function grantRole(
+  state: TenantState,
+  { subject, role, scope, by }: Extract<TenantCommand, { type: 'GrantRole' }>,
+): Outcome {
+  if (by.subject === subject) return { refusal: { code: 'granted_to_self', subject } };
+  const refusal = refusalOf(state, by, { role, scope });
+  if (refusal !== null) return { refusal };
+  if (state.bindings.has(bindingKey({ subject, role, scope }))) return { events: [] };
+  let held = 0;
+  for (const binding of state.bindings.values()) if (binding.subject === subject) held++;
+  if (held >= bindingsOfSubjectMax)
+    return { refusal: { code: 'too_many_bindings', subject, limit: bindingsOfSubjectMax } };
+  return { events: [{ type: 'role.granted', data: { subject, role, scope } }] };
+}
+
+function decide(state: TenantState, command: TenantCommand): Outcome {
   switch (command.type) {
     case 'CreateTenant': {
-      const { tenant_id, name } = command;
+      const { tenant_id, name, first_key } = command;
+      if (state.created)
+        return first_key === null
+          ? { events: [] }
+          : { refusal: { code: 'tenant_exists', id: tenant_id } };
+      const created: TenantEvent = { type: 'tenant.created', data: { tenant_id, name } };
       return {
-        events: state.created ? [] : [{ type: 'tenant.created', data: { tenant_id, name } }],
+        events:
+          first_key === null ? [created] : [created, { type: 'api_key.issued', data: first_key }],
       };
     }
     case 'IssueApiKey': {
-      const { type: _, ...data } = command;
+      const { type: _type, by, ...data } = command;
+      const held = by === null ? null : heldIn(state, by, 'tenant');
+      if (held !== null && !mayIssue(held, data.role))
+        return { refusal: { code: 'role_above_own', role: data.role, own_roles: held } };
       return { events: state.keys.has(data.key_id) ? [] : [{ type: 'api_key.issued', data }] };
     }
     case 'RevokeApiKey': {
@@ -39,6 +127,16 @@ function decide(state: TenantState, command: TenantCommand): Decision<TenantEven
       return {
         events: [{ type: 'api_key.revoked', data: { key_id, subject, reason: command.reason } }],
       };
+    }
+    case 'GrantRole':
+      return grantRole(state, command);
+    case 'RevokeRole': {
+      const { by, reason, subject, role, scope } = command;
+      const refusal = refusalOf(state, by, { role, scope });
+      if (refusal !== null) return { refusal };
+      if (!state.bindings.has(bindingKey({ subject, role, scope })))
+        return { refusal: { code: 'role_binding_not_found', subject, role, scope } };
+      return { events: [{ type: 'role.revoked', data: { subject, role, scope, reason } }] };
     }
   }
 }
@@ -66,14 +164,30 @@ function evolve(state: TenantState, event: RecordedTenantEvent): TenantState {
       state.keys.set(event.data.key_id, { ...key, revoked_at: event.recorded_at });
       break;
     }
+    case 'role.granted':
+      state.bindings.set(bindingKey(event.data), {
+        ...event.data,
+        granted_at: event.recorded_at,
+        granted_by: event.actor.subject,
+      });
+      break;
+    case 'role.revoked': {
+      const wasHeld = state.bindings.delete(bindingKey(event.data));
+      assert(wasHeld, `a role of ${event.data.subject} is revoked before it was granted`);
+      break;
+    }
   }
   state.stream_version = event.stream_version;
   return state;
 }
 
 export const tenantDecider: Decider<TenantState, TenantCommand, TenantEvent, TenantRefusal> = {
-  initial: () => ({ stream_version: 0, created: false, keys: new Map() }),
+  initial: () => ({ stream_version: 0, created: false, keys: new Map(), bindings: new Map() }),
   decide,
   evolve,
-  fork: (state) => ({ ...state, keys: new Map(state.keys) }),
+  fork: (state) => ({
+    ...state,
+    keys: new Map(state.keys),
+    bindings: new Map(state.bindings),
+  }),
 };

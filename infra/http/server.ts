@@ -11,7 +11,7 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ZodType } from 'zod';
-import { may, rolesWith } from '#events/access.ts';
+import { principalOf, rolesWith } from '#events/access.ts';
 import type { Permission, Principal } from '#events/access.ts';
 import { AssertionFailed } from '#events/decider.ts';
 import { LogUnavailable } from '#events/log.ts';
@@ -42,8 +42,8 @@ declare module 'fastify' {
     bodyBytes: number;
     /** What of the body could not be stored, whatever the route's schema says. */
     bodyFaults: Fault[] | null;
-    /** Whether the key is still good; for answers that take long. */
-    isStillAdmitted: () => Promise<boolean>;
+    /** Who is behind the key by now, or null if it is not good any more; for answers that take long. */
+    principalNow: () => Promise<Principal | null>;
   }
 }
 
@@ -55,13 +55,18 @@ export type HttpServer = FastifyInstance<
   ZodTypeProvider
 >;
 
-const anonymous: Principal = {
-  tenant: '',
-  subject: 'anonymous',
-  subject_type: 'user',
-  role: 'viewer',
-  key_id: '',
-};
+const anonymous = principalOf(
+  {
+    tenant: '',
+    subject: 'anonymous',
+    subject_type: 'user',
+    auth_method: 'api_key',
+    key_id: null,
+    issued_by: null,
+    own: [],
+  },
+  [],
+);
 
 const bearerPattern = /^Bearer +(?<token>[\x21-\x7e]+) *$/i;
 
@@ -180,9 +185,9 @@ export function buildServer(options: ServerOptions): HttpServer {
   server.decorateRequest('principal', null as unknown as Principal);
   server.decorateRequest('bodyBytes', 0);
   server.decorateRequest('bodyFaults', null);
-  server.decorateRequest('isStillAdmitted', async function (this: FastifyRequest) {
+  server.decorateRequest('principalNow', async function (this: FastifyRequest) {
     const token = presentedToken(this);
-    return token !== null && (await keyring.confirm(token)) !== null;
+    return token === null ? null : await keyring.confirm(token);
   });
 
   server.addHook('onRoute', (route) => {
@@ -197,7 +202,8 @@ export function buildServer(options: ServerOptions): HttpServer {
     if (principal === null) throw new Problem('unauthenticated');
     request.principal = principal;
     if (access === 'open' || access === 'loopback' || access === 'any key') return;
-    if (!may(principal.role, access))
+    // what is held in some scope only is decided where it is known which model is meant
+    if (!principal.somewhere.has(access))
       throw new Problem('forbidden', {
         required_permission: access,
         required_role: rolesWith(access),

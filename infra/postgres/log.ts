@@ -88,6 +88,7 @@ function batchArguments(entries: readonly AppendEntry[]): string[] {
   const eventRows: object[] = [];
   const claimRows: object[] = [];
   const keyRows: object[] = [];
+  let effects = 0;
   entries.forEach((entry, entryIndex) => {
     let nth = 0;
     const asked = { model: 0, version: 0 };
@@ -117,7 +118,13 @@ function batchArguments(entries: readonly AppendEntry[]): string[] {
       });
       for (const takes of command.takes) claimRows.push({ entry: entryIndex, takes });
       for (const frees of command.frees) claimRows.push({ entry: entryIndex, frees });
-      for (const key of command.keys) keyRows.push({ entry: entryIndex, ...key });
+      for (const key of command.keys)
+        keyRows.push({
+          entry: entryIndex,
+          nth: ++effects,
+          by: command.metadata.actor.subject,
+          ...key,
+        });
     }
     entryRows.push({
       entry: entryIndex,
@@ -376,6 +383,11 @@ export function openPostgresLog(options: {
       if (filter?.tenant) where('tenant', `tenant = $${values.push(filter.tenant)}`);
       if (filter?.stream !== undefined) where('stream', `stream = $${values.push(filter.stream)}`);
       if (filter?.modelsOnly) where('models', `starts_with(stream, 'model:')`);
+      if (filter?.scopes !== undefined)
+        where(
+          'scopes',
+          `stream in (select s.stream from log.model_scopes s where s.tenant = events.tenant and s.scope = any($${values.push(filter.scopes)}))`,
+        );
       if (filter?.types !== undefined) where('types', `type = any($${values.push(filter.types)})`);
       const text = `select ${eventColumns} from log.events where ${conditions.join(' and ')} order by position limit $2`;
       return (await rows<EventRow>(name, text, values)).map(recordedEvent);
@@ -428,6 +440,15 @@ export function openPostgresLog(options: {
         [tenant, kind === 'model' ? 'model.registered' : 'model.versioned', serial],
       );
       return row ?? null;
+    },
+
+    async isInScope(stream, scopes) {
+      const found = await rows(
+        'is_in_scope',
+        'select from log.model_scopes where stream = $1 and scope = any($2) limit 1',
+        [stream, scopes],
+      );
+      return found.length > 0;
     },
 
     async findDeployment(tenant, deploymentId) {

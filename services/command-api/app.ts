@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import { AssertionFailed } from '#events/decider.ts';
 import { tenantStream } from '#events/names.ts';
+import type { Tokens } from '#infra/auth/tokens.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -24,6 +25,9 @@ import { deploymentRoutes } from './routes/deployments.ts';
 import { lifecycleRoutes } from './routes/lifecycle.ts';
 import { modelRoutes } from './routes/models.ts';
 import { versionRoutes } from './routes/versions.ts';
+import { roleBindingRoutes } from './routes/role-bindings.ts';
+import { tenantRoutes } from './routes/tenants.ts';
+import { tokenRoutes } from './routes/tokens.ts';
 import { trainingRoutes } from './routes/training.ts';
 import { openStreams } from './streams.ts';
 import { openTraining } from './training-completed.ts';
@@ -39,6 +43,8 @@ export function commandApiApp(deps: {
   registry: Registry;
   logger: Logger;
   failpoint: Failpoint;
+  /** Null where there are no access tokens. */
+  tokens: Tokens | null;
   /** Null where nothing goes by Kafka. */
   kafka: Kafka | null;
 }) {
@@ -109,6 +115,9 @@ export function commandApiApp(deps: {
     routes(server: HttpServer): void {
       writeRoutes(server);
       keyRoutes(server, { ask, streams });
+      roleBindingRoutes(server, { ask, streams });
+      tenantRoutes(server, { ask, pool });
+      tokenRoutes(server, { tokens: deps.tokens });
       trainingRoutes(server, { submitTraining });
       eventStreams = eventRoutes(server, { log, resolve, follower });
     },

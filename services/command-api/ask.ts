@@ -1,6 +1,7 @@
 // Where every command enters: it waits for its batch, is decided on the folded state, appended, and answered.
 // A batch is whatever waited while the last one was in flight; each stream's commands are decided in turn.
-import { catalogue, claimsOf, isEventType, serialKindOf } from '#events/catalogue.ts';
+import type { Principal } from '#events/access.ts';
+import { catalogue, claimsOf, isEventType, scopesMoved, serialKindOf } from '#events/catalogue.ts';
 import type { AnyEvent } from '#events/catalogue.ts';
 import { AssertionFailed } from '#events/decider.ts';
 import type { Actor, DomainEvent, EventMetadata, RecordedEvent } from '#events/envelope.ts';
@@ -37,6 +38,10 @@ type Asked<State extends StreamState, Command, Event extends DomainEvent, Refusa
   isNew?: boolean;
   tenant: string;
   actor: Actor;
+  /** Whose rights are asked for; absent where the registry itself asks. */
+  principal?: Principal;
+  /** What is answered where the stream does not exist, or the caller may not see it: the same. */
+  missing?: () => Problem;
   /** The command at a time; pure, as it may be decided more than once. */
   command: (at: string) => Command;
   command_id: string;
@@ -310,10 +315,15 @@ export function openAsk(options: {
         stream_version: state.stream_version,
       });
     try {
-      const decision = asked.kind.decider.decide(state, informed(waiting, state, at));
+      const { kind, principal } = asked;
+      const wish = informed(waiting, state, at);
+      const command =
+        principal === undefined || kind.admit === null ? wish : kind.admit(principal, state, wish);
+      if (command instanceof Problem) return missingAs(asked, command);
+      const decision = kind.decider.decide(state, command);
       if (decision.refusal !== undefined) {
         const { code, ...facts } = decision.refusal;
-        return new Problem(code, facts);
+        return missingAs(asked, new Problem(code, facts));
       }
       return draft(asked, decision.events, at);
     } catch (error) {
@@ -352,11 +362,19 @@ export function openAsk(options: {
     };
     const takes: string[] = [];
     const frees: string[] = [];
+    let effects: KeyEffect[] | null = null;
     const recorded = events.map(({ type, data }) => {
       if (!isEventType(type)) throw new AssertionFailed(`${type} is not in the catalogue`);
       const claims = claimsOf(asked.tenant, { type, data } as AnyEvent);
       if (claims.takes.length > 0) takes.push(...claims.takes);
       if (claims.frees.length > 0) frees.push(...claims.frees);
+      for (const moved of scopesMoved({ type, data } as AnyEvent))
+        (effects ??= [...(asked.keys ?? noKeys)]).push({
+          effect: 'place',
+          tenant: asked.tenant,
+          stream: asked.stream,
+          ...moved,
+        });
       if (type === 'model.updated' || (asked.bytes ?? 0) > surelySmallBytes) assertFits(data);
       return {
         id: newId(),
@@ -374,7 +392,7 @@ export function openAsk(options: {
       events: recorded,
       takes,
       frees,
-      keys: asked.keys ?? noKeys,
+      keys: effects ?? asked.keys ?? noKeys,
     };
   }
 
@@ -594,6 +612,10 @@ export function openAsk(options: {
       }),
   };
 }
+
+/** What is not there and what may not be seen are told in the same words. */
+const missingAs = ({ missing }: Pick<Anything, 'missing'>, problem: Problem): Problem =>
+  problem.code === 'model_not_found' && missing !== undefined ? missing() : problem;
 
 const noKeys: readonly KeyEffect[] = [];
 const noStreams: ReadonlySet<string> = new Set();

@@ -46,7 +46,8 @@ export async function bootstrap(
       secret: secrets.adminKey,
       subject: `${ownSubjectPrefix}admin`,
       subject_type: 'system',
-      role: 'admin',
+      // whoever sets it holds the database too
+      role: 'system_admin',
     });
   if (secrets.serviceKey !== undefined)
     keys.push({
@@ -92,16 +93,16 @@ export async function bootstrap(
     if (!state.created)
       return await submit(
         state,
-        { type: 'CreateTenant', tenant_id: defaultTenant, name: defaultTenant },
+        { type: 'CreateTenant', tenant_id: defaultTenant, name: defaultTenant, first_key: null },
         [],
       );
     for (const { secret, ...key } of keys) {
       const sha256 = secretHash(secret);
-      const { rows } = await pool.query<{ key_id: string; revoked_at: Date | null }>(
-        'select key_id, revoked_at from log.api_keys where sha256 = $1',
+      const { rows } = await pool.query<{ key_id: string; role: Role; revoked_at: Date | null }>(
+        'select key_id, role, revoked_at from log.api_keys where sha256 = $1',
         [sha256],
       );
-      const standing = rows.find((row) => row.revoked_at === null)?.key_id;
+      const standing = rows.find((row) => row.revoked_at === null && row.role === key.role)?.key_id;
       for (const other of state.keys.values())
         if (other.subject === key.subject && other.revoked_at === null && other.key_id !== standing)
           return await submit(
@@ -115,7 +116,7 @@ export async function bootstrap(
           );
       if (standing !== undefined) continue;
       const data = { key_id: newId(), ...key, description: 'made at start', expires_at: null };
-      return await submit(state, { type: 'IssueApiKey', ...data }, [
+      return await submit(state, { type: 'IssueApiKey', by: null, ...data }, [
         { effect: 'issue', sha256, tenant: defaultTenant, ...data },
       ]);
     }

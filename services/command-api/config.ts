@@ -1,15 +1,19 @@
 // The command API's settings.
+import { identitySettings } from '#infra/auth/settings.ts';
 import { pickSettings } from '#infra/settings.ts';
 
-export const settings = pickSettings(
-  'HOST',
-  'PORT',
-  'DATABASE_URL',
-  'DATABASE_POOL_SIZE',
-  'KAFKA_BROKERS',
-  'SCHEMA_REGISTRY_URL',
-  'KAFKA_TOPIC_PREFIX',
-  'LOG_LEVEL',
-  'MODELOG_ADMIN_KEY',
-  'MODELOG_SERVICE_KEY',
-);
+export const settings = {
+  ...pickSettings(
+    'HOST',
+    'PORT',
+    'DATABASE_URL',
+    'DATABASE_POOL_SIZE',
+    'KAFKA_BROKERS',
+    'SCHEMA_REGISTRY_URL',
+    'KAFKA_TOPIC_PREFIX',
+    'LOG_LEVEL',
+    'MODELOG_ADMIN_KEY',
+    'MODELOG_SERVICE_KEY',
+  ),
+  ...identitySettings,
+};

@@ -14,10 +14,12 @@ import { policyDecider } from '#events/policy/scope.ts';
 import type { PolicyCommand, PolicyRefusal, PolicyState } from '#events/policy/scope.ts';
 import type { PolicyEvent } from '#events/policy/events.ts';
 import { informedModelCommand, policyStreamsRestedOn } from './policies.ts';
+import { admitToModel } from './admission.ts';
 import type { StreamKind } from './streams.ts';
 
 export const policyKind: StreamKind<PolicyState, PolicyCommand, PolicyEvent, PolicyRefusal> = {
   decider: policyDecider,
+  admit: null,
   rowsOf: () => 1,
   snapshot: null,
 };
@@ -29,6 +31,7 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
     streamsOf: policyStreamsRestedOn,
     informed: informedModelCommand as never,
   },
+  admit: admitToModel,
   rowsOf: (state) =>
     1 +
     state.versions.size +
@@ -77,6 +80,8 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
 
 export const tenantKind: StreamKind<TenantState, TenantCommand, TenantEvent, TenantRefusal> = {
   decider: tenantDecider,
-  rowsOf: (state) => 1 + state.keys.size,
+  // the rules of a tenant know who holds what in it
+  admit: null,
+  rowsOf: (state) => 1 + state.keys.size + state.bindings.size,
   snapshot: null,
 };

@@ -1,4 +1,5 @@
 // The command API as a process of its own.
+import { tokenVerifiersOf } from '#infra/auth/settings.ts';
 import { openKafka } from '#infra/kafka/open.ts';
 import { openPlatform, serveHttp } from '#infra/platform.ts';
 import { logMigrations } from '#infra/postgres/migrate.ts';
@@ -33,13 +34,15 @@ await runService(async () => {
     // said by the broker; whoever watches the process starts it anew
     onCrash: () => process.exit(1),
   });
-  const app = commandApiApp({ ...platform, kafka });
+  const identity = tokenVerifiersOf(config);
+  const app = commandApiApp({ ...platform, kafka, tokens: identity.tokens });
   await app.start({ adminKey: config.MODELOG_ADMIN_KEY, serviceKey: config.MODELOG_SERVICE_KEY });
   const http = await serveHttp(platform, {
     name: 'command-api',
     title: 'Modelog command API',
     host: config.HOST,
     port: config.PORT,
+    identity,
     routes: app.routes,
     bareRoutes: app.bareRoutes,
     dependencies: app.health,

@@ -6,6 +6,7 @@ import type { Principal } from '#events/access.ts';
 import type { Actor } from '#events/envelope.ts';
 import type { Common } from '#events/model/commands.ts';
 import { openPolicy } from '#events/policy/policy.ts';
+import type { Giver } from '#events/tenant/tenant.ts';
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { Answered } from './ask.ts';
@@ -29,10 +30,13 @@ export const commandIdOf = (
 export const actorOf = (principal: Principal, declaredBy: string | null | undefined): Actor => ({
   subject: principal.subject,
   type: principal.subject_type,
-  auth_method: 'api_key',
+  auth_method: principal.auth_method,
   key_id: principal.key_id,
   declared_by: declaredBy ?? null,
 });
+
+/** As who somebody gives keys and roles: with what they hold themselves, not with what was bound to them, which the rules know. */
+export const giverOf = ({ subject, own }: Principal): Giver => ({ subject, own });
 
 const invalidHeader = (name: string, message: string): Problem =>
   new Problem('invalid', { errors: [{ pointer: `/headers/${name}`, message }] });
@@ -70,7 +74,8 @@ export function commandHead(
   return {
     tenant: principal.tenant,
     actor: actorOf(principal, body?.declared_by),
-    asker_role: principal.role,
+    principal,
+    missing: () => missing(request),
     command_id:
       key === undefined ? newId() : commandIdOf('http', principal.tenant, principal.subject, key),
     request_hash: key === undefined ? null : requestHash(request),
@@ -83,9 +88,22 @@ export function commandHead(
   };
 }
 
+/** What is answered where there is nothing by the name that the request gives. */
+function missing({ params, body, routeOptions }: FastifyRequest): Problem {
+  const { model, id } = (params ?? {}) as { model?: string; id?: string };
+  if (id !== undefined && routeOptions.url?.includes('/deployments/:id'))
+    return new Problem('deployment_not_found', { deployment_id: id });
+  const named = (body ?? {}) as { model_name?: unknown; model_id?: unknown };
+  const asked = model ?? named.model_name ?? named.model_id;
+  return new Problem('model_not_found', asked === undefined ? {} : { model: asked });
+}
+
+/** What a decision is told of who asks, until it is known where the model stands. */
+type Asking = Pick<Principal, 'role' | 'issued_by'>;
+
 /** What every command on a model is told beside what it asks. */
 export const commonOf = (
-  { actor, asker_role, reason }: Pick<CommandHead, 'actor' | 'asker_role' | 'reason'>,
+  { actor, principal, reason }: { actor: Actor; principal: Asking; reason: string | null },
   at: string,
 ): Common => ({
   at,
@@ -94,8 +112,8 @@ export const commonOf = (
     subject: actor.subject,
     type: actor.type,
     declared_by: actor.declared_by,
-    role: asker_role,
-    granted_by: [],
+    role: principal.role,
+    granted_by: principal.issued_by === null ? [] : [principal.issued_by],
   },
   in_force: openPolicy,
 });

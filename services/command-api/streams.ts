@@ -1,9 +1,11 @@
 // The folded streams that commands are decided on: kept by use, bounded by weight, caught up by reading the delta.
 import { LRUCache } from 'lru-cache';
+import type { Principal } from '#events/access.ts';
 import type { Decider } from '#events/decider.ts';
 import type { DomainEvent, RecordedEvent } from '#events/envelope.ts';
 import type { EventLog } from '#events/log.ts';
 import { upcast } from '#events/upcasters.ts';
+import type { Problem } from '#infra/http/problems.ts';
 
 /** Rows (models, versions, deployments) kept in memory in all; one is about 2 KB. */
 const rowsMax = 30_000;
@@ -25,6 +27,8 @@ export type RestsOn<State, Command> = {
 export type StreamKind<State extends StreamState, Command, Event extends DomainEvent, Refusal> = {
   decider: Decider<State, Command, Event, Refusal>;
   rowsOf: (state: State) => number;
+  /** The command as its caller may ask it of the stream as it is; else why not. */
+  admit: ((principal: Principal, state: State, command: Command) => Command | Problem) | null;
   /** `foldVersion` changes with the shape of the state or the meaning of the fold; a snapshot of another is not read. */
   /** Other streams that some of its commands are decided on; their versions are named in the append. */
   restsOn?: RestsOn<State, Command>;

@@ -1,6 +1,7 @@
 // A finished training becomes a version: of the model that has its name, or of a new one that is registered with it.
 import { hash } from 'node:crypto';
 import { z } from 'zod';
+import type { Principal } from '#events/access.ts';
 import { assert } from '#events/decider.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import type { ModelCommand, ModelRefusal, NewVersion } from '#events/model/commands.ts';
@@ -28,6 +29,8 @@ const trainingData = z.strictObject({ model_name: modelName, ...versionFields })
 export type SubmitTraining = (
   event: TrainingCompleted,
   actor: Actor,
+  /** Whose rights are asked for; absent where the event came by Kafka. */
+  principal?: Principal,
 ) => Promise<Answered<VersionResource>>;
 
 /** The service as who a pipeline's event is recorded; the source says whose pipeline it was. */
@@ -54,7 +57,7 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
     }
   }
 
-  return async (event, actor) => {
+  return async (event, actor, principal) => {
     const { tenant, source, id, data } = event;
     const { model_name: name, ...facts } = parseTrainingData(data);
     const written = sortedText(data);
@@ -69,6 +72,7 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
       kind: modelKind,
       tenant,
       actor,
+      ...(principal && { principal }),
       command_id: commandIdOf('training', tenant, source, id),
       request_hash: hash('sha256', written, 'base64url'),
       status: 201,
@@ -78,7 +82,8 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
       bytes: Buffer.byteLength(written),
       answer: versionAnswer,
     };
-    const common = (at: string) => commonOf({ actor, asker_role: 'service', reason: null }, at);
+    const common = (at: string) =>
+      commonOf({ actor, principal: principal ?? ownService, reason: null }, at);
     const createVersion = (at: string): ModelCommand => ({
       type: 'CreateVersion',
       version,
@@ -117,6 +122,9 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
     }
   };
 }
+
+/** As who events of the topic are decided. */
+const ownService = { role: 'service', issued_by: null } as const;
 
 /** The version that the event made, when it made it. */
 function versionAnswer(

@@ -1,5 +1,6 @@
 // The projector's settings.
 import { z } from 'zod';
+import { identitySettings } from '#infra/auth/settings.ts';
 import { allSettings, pickSettings } from '#infra/settings.ts';
 
 const ownPort = '8004';
@@ -15,6 +16,7 @@ export const settings = {
     'SCHEMA_REGISTRY_URL',
     'LOG_LEVEL',
   ),
+  ...identitySettings,
   PORT: {
     ...allSettings.PORT,
     schema: z

@@ -1,5 +1,7 @@
 // Finds one model or version as callers name them: many questions of one moment become one query a way of naming.
 import { isDigits, isUuid } from '#events/names.ts';
+import { maySee } from '#events/access.ts';
+import type { Place, Principal } from '#events/access.ts';
 import type { Model } from '#events/model/model-row.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { coalesce } from './coalesce.ts';
@@ -9,7 +11,7 @@ import type { Reader } from './reader.ts';
 const integerMax = 2_147_483_647;
 
 /** What a version's or a deployment's answer shows of its model. */
-type ModelPlace = {
+type ModelPlace = Place & {
   model_id: string;
   name: string;
   stream_version: number;
@@ -18,11 +20,14 @@ type ModelPlace = {
 
 type FoundVersion = { model: ModelPlace; version: Version | null };
 
+/** For whom something is looked up. */
+type Caller = Pick<Principal, 'tenant' | 'sees'>;
+
 export type Find = {
-  /** By an exact name, an id or a serial; null where the tenant has none such. */
-  model: (tenant: string, model: string) => Promise<Model | null>;
+  /** By an exact name, an id or a serial; null where there is none that the caller may see. */
+  model: (caller: Caller, model: string) => Promise<Model | null>;
   /** By number, label, id, `default` or `latest` under its model; null where there is no such model. */
-  version: (tenant: string, model: string, version: string) => Promise<FoundVersion | null>;
+  version: (caller: Caller, model: string, version: string) => Promise<FoundVersion | null>;
 };
 
 /** How a model is matched; a name can be neither digits nor a UUID, so its form tells what it is. */
@@ -81,7 +86,7 @@ export function openFind(reader: Reader): Find {
         { nth: number; state: string | null } & Omit<ModelPlace, 'position'> & { position: string }
       >({
         name: `version by ${by} and ${which}`,
-        text: `select k.nth::integer, m.model_id, m.name, m.stream_version, m.position, f.state
+        text: `select k.nth::integer, m.model_id, m.name, m.team, m.project, m.stream_version, m.position, f.state
                from unnest($1::text[], $2::text[], $3::text[]) with ordinality k(tenant, model, version, nth),
                  lateral (select * from views.models_gN m
                           where m.tenant = k.tenant and ${modelMatches[by]} limit 1) m
@@ -95,9 +100,9 @@ export function openFind(reader: Reader): Find {
         ],
       });
       const found: (FoundVersion | null)[] = keys.map(() => null);
-      for (const { nth, state, model_id, name, stream_version, position } of rows)
+      for (const { nth, state, position, ...model } of rows)
         found[nth - 1] = {
-          model: { model_id, name, stream_version, position: Number(position) },
+          model: { ...model, position: Number(position) },
           version: state === null ? null : (JSON.parse(state) as Version),
         };
       return found;
@@ -111,10 +116,14 @@ export function openFind(reader: Reader): Find {
   const versionFinders = new Map<string, ReturnType<typeof findVersions>>();
 
   return {
-    model: async (tenant, model) =>
-      isPossible(model) ? await modelFinders[modelBy(model)]({ tenant, model }) : null,
+    async model(caller, model) {
+      if (!isPossible(model)) return null;
+      const { tenant } = caller;
+      const found = await modelFinders[modelBy(model)]({ tenant, model });
+      return found !== null && maySee(caller, found) ? found : null;
+    },
 
-    version: async (tenant, model, version) => {
+    version: async (caller, model, version) => {
       if (!isPossible(model)) return null;
       // A number that no version can have still tells whether there is such a model.
       const asked = isPossible(version) ? version : '0';
@@ -123,7 +132,8 @@ export function openFind(reader: Reader): Find {
       const name = `${by} ${which}`;
       const find = versionFinders.get(name) ?? findVersions(by, which);
       versionFinders.set(name, find);
-      return await find({ tenant, model, version: asked });
+      const found = await find({ tenant: caller.tenant, model, version: asked });
+      return found !== null && maySee(caller, found.model) ? found : null;
     },
   };
 }

@@ -1,4 +1,5 @@
 // The projector as a process of its own: it serves, or does one of an operator's tasks.
+import { tokenVerifiersOf } from '#infra/auth/settings.ts';
 import { runningLocalPostgres } from '#infra/local/postgres.ts';
 import { openReaderPlatform, serveHttp } from '#infra/platform.ts';
 import type { ReaderPlatform } from '#infra/platform.ts';
@@ -40,6 +41,7 @@ async function serve(): Promise<Running> {
     title: 'Modelog reads',
     host: config.HOST,
     port: config.PORT,
+    identity: tokenVerifiersOf(config),
     routes: app.routes,
     bareRoutes: app.bareRoutes,
     dependencies: app.health,

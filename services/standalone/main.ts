@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { tokenVerifiersOf } from '#infra/auth/settings.ts';
 import { openKafka } from '#infra/kafka/open.ts';
 import { openPlatform, serveHttp } from '#infra/platform.ts';
 import { logMigrations } from '#infra/postgres/migrate.ts';
@@ -71,7 +72,8 @@ await runService(async () => {
       onCrash: () => process.exit(1),
     });
 
-    const commandApi = commandApiApp({ ...platform, kafka });
+    const identity = tokenVerifiersOf(config);
+    const commandApi = commandApiApp({ ...platform, kafka, tokens: identity.tokens });
     await commandApi.start({ adminKey: adminKey.key, serviceKey });
     closing.push(commandApi.stop);
 
@@ -90,6 +92,7 @@ await runService(async () => {
       title: 'Modelog',
       host: config.HOST,
       port: config.PORT,
+      identity,
       routes(server) {
         commandApi.routes(server);
         projector.routes(server);

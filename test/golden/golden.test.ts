@@ -133,11 +133,14 @@ describe('folded', () => {
 
   test('the events of a tenant', () => {
     const state = tenantDecider.initial();
-    const history = ['tenant.created', 'api_key.issued', 'api_key.revoked'].map(ofType);
+    const history = ['tenant.created', 'api_key.issued', 'api_key.revoked', 'role.granted', 'role.revoked'].map(
+      ofType,
+    );
     for (const [index, one] of history.entries())
       tenantDecider.evolve(state, { ...upcast(one), stream_version: index + 1 } as RecordedTenantEvent);
     const [key] = [...state.keys.values()];
     expect(key).toMatchObject({ subject: 'zoë', revoked_at: history[2]!.recorded_at });
+    expect(state.bindings.size).toBe(0);
   });
 });
 

@@ -118,7 +118,10 @@ describe('a role', () => {
     const { secret } = await issue('viewer', 'lacking');
     expect(await api.post('/models', { name: 'no' }, { key: secret })).toMatchObject({
       status: 403,
-      body: { required_permission: 'model:write', required_role: ['producer', 'admin', 'service'] },
+      body: {
+        required_permission: 'model:write',
+        required_role: ['producer', 'admin', 'system_admin', 'service'],
+      },
     });
   });
 

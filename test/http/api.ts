@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import type { Role } from '#events/access.ts';
 import { tenantStream } from '#events/names.ts';
 import { newSecret, openKeyring, secretHash } from '#infra/auth/keys.ts';
+import type { TokenVerifiers } from '#infra/auth/keys.ts';
 import { documentRoutes, operationRoutes } from '#infra/http/operations.ts';
 import { buildServer } from '#infra/http/server.ts';
 import type { RouteAccess } from '#infra/http/server.ts';
@@ -42,8 +43,10 @@ export type Question = {
 
 export type Route = { method: string; url: string; permission: RouteAccess };
 
+const none: TokenVerifiers = { tokens: null, oidc: null };
+
 /** One process's worth of command API. Several on one database are several processes. */
-export async function openApi(databaseUrl: string) {
+export async function openApi(databaseUrl: string, verifiers: TokenVerifiers = none) {
   const lines: string[] = [];
   // no redaction: a secret must not even reach the logger
   const logger = pino(
@@ -75,11 +78,12 @@ export async function openApi(databaseUrl: string) {
     logger,
     failpoint: () => undefined,
     kafka: null,
+    tokens: verifiers.tokens,
   });
   await commandApi.start({ adminKey, serviceKey: undefined });
   const server = buildServer({
     logger,
-    keyring: openKeyring(pool),
+    keyring: openKeyring(pool, verifiers),
     metrics: requestMetrics(registry),
   });
   const routes: Route[] = [];
@@ -177,11 +181,11 @@ export async function openApi(databaseUrl: string) {
 export type Api = Awaited<ReturnType<typeof openApi>>;
 
 /** A migrated database with so many processes of the command API on it. */
-export async function openApis(count: number) {
+export async function openApis(count: number, verifiers: TokenVerifiers = none) {
   const database = await freshDatabase();
   await migrate(database.url, logMigrations);
   const apis: Api[] = [];
-  for (let opened = 0; opened < count; opened++) apis.push(await openApi(database.url));
+  for (let opened = 0; opened < count; opened++) apis.push(await openApi(database.url, verifiers));
   return {
     databaseUrl: database.url,
     apis,

@@ -286,7 +286,7 @@ describe('in PostgreSQL', () => {
     it('are good from the append that issues them to the one that revokes them', async () => {
       expect(await openKeyring(log.pool).find(secret)).toBeNull();
       await log.append([entryOf('tenant:t', 0, asked({ keys: [issue] }))]);
-      expect(await openKeyring(log.pool).find(secret)).toEqual(key);
+      expect(await openKeyring(log.pool).find(secret)).toMatchObject(key);
       await log.append([
         entryOf('tenant:t', 1, asked({ keys: [{ effect: 'revoke', key_id: key.key_id }] })),
       ]);
@@ -305,7 +305,7 @@ describe('in PostgreSQL', () => {
       await log.append([entryOf('tenant:t', 0, asked({ keys: [issue] }))]);
       const revoke = { effect: 'revoke', key_id: key.key_id } as const;
       await log.append([entryOf('tenant:t', 7, asked({ keys: [revoke] }))]);
-      expect(await openKeyring(log.pool).find(secret)).toEqual(key);
+      expect(await openKeyring(log.pool).find(secret)).toMatchObject(key);
     });
   });
 

@@ -30,7 +30,7 @@ export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: 
   const registry = new Registry();
   const common = { databaseUrl: url, pool, follower, clock, registry, logger };
   const failpoint = (): void => undefined;
-  const commandApi = commandApiApp({ ...common, kafka, failpoint });
+  const commandApi = commandApiApp({ ...common, kafka, failpoint, tokens: null });
   await commandApi.start({ adminKey, serviceKey: undefined });
   const { log } = commandApi;
   const projector = projectorApp({ ...common, log, kafka, failpoint });

@@ -49,6 +49,7 @@ export async function startRegistry() {
     logger,
     failpoint: () => undefined,
     kafka: null,
+    tokens: null,
   });
   await commandApi.start({ adminKey, serviceKey });
   const server = buildServer({

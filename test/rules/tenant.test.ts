@@ -5,8 +5,8 @@ import type { Permission, Role } from '#events/access.ts';
 import { AssertionFailed } from '#events/decider.ts';
 import { tenantStream } from '#events/names.ts';
 import type { TenantEvent } from '#events/tenant/events.ts';
-import { tenantDecider } from '#events/tenant/tenant.ts';
-import type { TenantCommand } from '#events/tenant/tenant.ts';
+import { bindingsOfSubjectMax, tenantDecider } from '#events/tenant/tenant.ts';
+import type { Giver, TenantCommand } from '#events/tenant/tenant.ts';
 import { modelWith, noon } from './history.ts';
 import { recorded } from './scenario.ts';
 
@@ -46,17 +46,26 @@ const decide = (history: TenantEvent[], command: TenantCommand) =>
   tenantDecider.decide(afterwards(...history), command);
 
 describe('a tenant', () => {
-  const create = { type: 'CreateTenant', tenant_id: 'default', name: 'default' } as const;
+  const create = {
+    type: 'CreateTenant',
+    tenant_id: 'default',
+    name: 'default',
+    first_key: null,
+  } as const;
   test('is created', () => expect(decide([], create)).toEqual({ events: [created] }));
   test('once', () => expect(decide([created], create)).toEqual({ events: [] }));
 });
 
 describe('a key', () => {
   test('is issued', () =>
-    expect(decide([created], { type: 'IssueApiKey', ...key })).toEqual({ events: [issued] }));
+    expect(decide([created], { type: 'IssueApiKey', by: null, ...key })).toEqual({
+      events: [issued],
+    }));
 
   test('once', () =>
-    expect(decide([created, issued], { type: 'IssueApiKey', ...key })).toEqual({ events: [] }));
+    expect(decide([created, issued], { type: 'IssueApiKey', by: null, ...key })).toEqual({
+      events: [],
+    }));
 
   const revoke = { type: 'RevokeApiKey', key_id: key.key_id, reason: 'lost' } as const;
   test('is revoked', () =>
@@ -81,6 +90,112 @@ describe('a key', () => {
     expect(() => afterwards(created, revoked)).toThrow(AssertionFailed));
 });
 
+test('the first key of a new tenant comes with it, and a tenant is not made twice', () => {
+  const make = {
+    type: 'CreateTenant',
+    tenant_id: 'default',
+    name: 'default',
+    first_key: key,
+  } as const;
+  expect(decide([], make)).toEqual({ events: [created, issued] });
+  expect(decide([created], make)).toEqual({ refusal: { code: 'tenant_exists', id: 'default' } });
+});
+
+describe('a role', () => {
+  const admin: Giver = {
+    subject: 'ada',
+    own: [{ role: 'admin', scope: 'tenant', granted_by: null }],
+  };
+  const member: Giver = {
+    subject: 'leo',
+    own: [{ role: 'member', scope: 'tenant', granted_by: null }],
+  };
+  const held = { subject: 'zoë', role: 'approver', scope: 'team:risk' } as const;
+  const granted: TenantEvent = { type: 'role.granted', data: held };
+  const revokedRole: TenantEvent = { type: 'role.revoked', data: { ...held, reason: 'left' } };
+  const adminOfRisk: TenantEvent = {
+    type: 'role.granted',
+    data: { subject: 'leo', role: 'admin', scope: 'team:risk' },
+  };
+  const grant = { type: 'GrantRole', ...held, by: admin } as const;
+  const revoke = { type: 'RevokeRole', ...held, reason: 'left', by: admin } as const;
+
+  test('is granted in a scope', () =>
+    expect(decide([created], grant)).toEqual({ events: [granted] }));
+  test('once', () => expect(decide([created, granted], grant)).toEqual({ events: [] }));
+  test('and again after it was revoked', () =>
+    expect(decide([created, granted, revokedRole], grant)).toEqual({ events: [granted] }));
+  test('is revoked', () =>
+    expect(decide([created, granted], revoke)).toEqual({ events: [revokedRole] }));
+  test('that nobody holds is not revoked', () =>
+    expect(decide([created], revoke)).toEqual({
+      refusal: { code: 'role_binding_not_found', ...held },
+    }));
+  test('is remembered with who granted it and when', () =>
+    expect([...afterwards(created, granted).bindings.values()]).toEqual([
+      { ...held, granted_at: noon, granted_by: 'zoë' },
+    ]));
+  test('cannot have been revoked before it was granted', () =>
+    expect(() => afterwards(created, revokedRole)).toThrow(AssertionFailed));
+
+  test('is granted by nobody to themselves, an admin neither', () =>
+    expect(decide([created], { ...grant, subject: 'ada' })).toEqual({
+      refusal: { code: 'granted_to_self', subject: 'ada' },
+    }));
+  test.each(['viewer', 'producer', 'deployer', 'approver', 'member'] as const)(
+    'is granted by no %s',
+    (role) => {
+      const by: Giver = { subject: 'leo', own: [{ role, scope: 'tenant', granted_by: null }] };
+      const refusal = { code: 'forbidden', required_permission: 'role:manage', scope: 'team:risk' };
+      expect(decide([created], { ...grant, by })).toEqual({ refusal });
+      expect(decide([created, granted], { ...revoke, by })).toEqual({ refusal });
+    },
+  );
+  test('is granted by the admin of a team in that team only', () => {
+    expect(decide([created, adminOfRisk], { ...grant, by: member })).toEqual({ events: [granted] });
+    for (const scope of ['tenant', 'team:fraud', 'project:risk'] as const)
+      expect(decide([created, adminOfRisk], { ...grant, scope, by: member })).toEqual({
+        refusal: { code: 'forbidden', required_permission: 'role:manage', scope },
+      });
+  });
+  test('of an admin whose own was revoked gives nothing any more', () => {
+    const gone: TenantEvent = {
+      type: 'role.revoked',
+      data: { subject: 'leo', role: 'admin', scope: 'team:risk', reason: null },
+    };
+    expect(decide([created, adminOfRisk, gone], { ...grant, by: member }).refusal?.code).toBe(
+      'forbidden',
+    );
+  });
+  test('is one of a bounded number', () => {
+    const many = Array.from({ length: bindingsOfSubjectMax }, (_, index): TenantEvent => ({
+      type: 'role.granted',
+      data: { subject: 'zoë', role: 'viewer', scope: `team:t${index}` },
+    }));
+    expect(decide([created, ...many], grant)).toEqual({
+      refusal: { code: 'too_many_bindings', subject: 'zoë', limit: bindingsOfSubjectMax },
+    });
+  });
+  test('above the own is given by no key', () => {
+    const by: Giver = {
+      subject: 'leo',
+      own: [{ role: 'producer', scope: 'tenant', granted_by: null }],
+    };
+    expect(decide([created], { type: 'IssueApiKey', by, ...key, role: 'approver' })).toEqual({
+      refusal: { code: 'role_above_own', role: 'approver', own_roles: ['producer'] },
+    });
+    expect(
+      decide([created], { type: 'IssueApiKey', by: admin, ...key, role: 'system_admin' }),
+    ).toEqual({
+      refusal: { code: 'role_above_own', role: 'system_admin', own_roles: ['admin'] },
+    });
+    // held in a team only, it is none of the whole tenant
+    expect(
+      decide([created, adminOfRisk], { type: 'IssueApiKey', by: member, ...key }).refusal?.code,
+    ).toBe('role_above_own');
+  });
+});
+
 test('a copy of a tenant is apart from it', () => {
   const state = afterwards(created);
   const copy = tenantDecider.fork(state);
@@ -91,15 +206,19 @@ test('a copy of a tenant is apart from it', () => {
 
 describe('what a role may do', () => {
   const granted: Record<Permission, readonly Role[]> = {
-    'registry:read': roles,
-    'model:write': ['producer', 'admin', 'service'],
-    'version:write': ['producer', 'admin', 'service'],
-    'version:assess': ['approver', 'admin'],
-    'stage:change': ['deployer', 'approver', 'admin'],
-    'version:archive': ['approver', 'admin', 'service'],
-    'deployment:write': ['deployer', 'admin'],
-    'key:manage': ['admin'],
-    'training:report': ['producer', 'admin', 'service'],
+    'registry:read': roles.filter((role) => role !== 'member'),
+    'model:write': ['producer', 'admin', 'system_admin', 'service'],
+    'model:move': ['admin', 'system_admin'],
+    'version:write': ['producer', 'admin', 'system_admin', 'service'],
+    'version:assess': ['approver', 'admin', 'system_admin'],
+    'stage:change': ['deployer', 'approver', 'admin', 'system_admin'],
+    'version:archive': ['approver', 'admin', 'system_admin', 'service'],
+    'deployment:write': ['deployer', 'admin', 'system_admin'],
+    'role:manage': ['admin', 'system_admin'],
+    'key:manage': ['admin', 'system_admin'],
+    'audit:read': ['admin', 'system_admin'],
+    'tenant:manage': ['system_admin'],
+    'training:report': ['producer', 'admin', 'system_admin', 'service'],
     'retention:attribute': ['service'],
   };
 
@@ -112,17 +231,21 @@ describe('what a role may do', () => {
 
 describe('who may issue which key', () => {
   test('nobody issues the key of a service', () =>
-    expect(roles.filter((role) => mayIssue(role, 'service'))).toEqual([]));
+    expect(roles.filter((role) => mayIssue([role], 'service'))).toEqual([]));
 
-  test('an admin issues every other', () =>
-    expect(roles.filter((role) => mayIssue('admin', role))).toEqual(
-      roles.filter((role) => role !== 'service'),
-    ));
+  test('an admin issues every other of the tenant, and a system admin every other', () => {
+    const ofTenant = roles.filter((role) => role !== 'service' && role !== 'system_admin');
+    expect(roles.filter((role) => mayIssue(['admin'], role))).toEqual(ofTenant);
+    expect(roles.filter((role) => mayIssue(['system_admin'], role))).toEqual([
+      ...ofTenant,
+      'system_admin',
+    ]);
+  });
 
   test('nobody issues a key that may do more than their own', () => {
     const tooMuch = roles.flatMap((own) =>
       roles
-        .filter((other) => mayIssue(own, other))
+        .filter((other) => mayIssue([own], other))
         .flatMap((other) =>
           permissions
             .filter((permission) => may(other, permission) && !may(own, permission))
@@ -130,8 +253,8 @@ describe('who may issue which key', () => {
         ),
     );
     expect(tooMuch).toEqual([]);
-    expect(mayIssue('producer', 'viewer')).toBe(true);
-    expect(mayIssue('deployer', 'approver')).toBe(false);
-    expect(mayIssue('producer', 'admin')).toBe(false);
+    expect(mayIssue(['producer'], 'viewer')).toBe(true);
+    expect(mayIssue(['deployer'], 'approver')).toBe(false);
+    expect(mayIssue(['producer'], 'admin')).toBe(false);
   });
 });

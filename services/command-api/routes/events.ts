@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Principal } from '#events/access.ts';
 import { isEventType } from '#events/catalogue.ts';
+import { isUuid } from '#events/names.ts';
 import { pageEventsMax } from '#events/log.ts';
 import type { EventFilter, EventLog } from '#events/log.ts';
 import { Problem } from '#infra/http/problems.ts';
@@ -36,6 +37,11 @@ const eventsQuery = z.strictObject({
   model: word.optional(),
 });
 
+type EventsQuery = z.infer<typeof eventsQuery>;
+
+/** Keys and roles are the affair of those who manage them. */
+const seesTenant = (principal: Principal): boolean => principal.everywhere.has('key:manage');
+
 export type EventStreams = { closeAll: () => void };
 
 /** Registers the routes; `closeAll` ends every open event stream, for a shutdown. */
@@ -45,18 +51,26 @@ export function eventRoutes(
 ): EventStreams {
   const open = new Set<AbortController>();
 
+  /** The stream of a model; one that may not be seen is answered as if there were none. */
+  async function findVisible(principal: Principal, model: string): Promise<string> {
+    const stream = await resolve.model(principal.tenant, model);
+    if (principal.sees === null || isUuid(model)) return stream;
+    if (!(await log.isInScope(stream, principal.sees)))
+      throw new Problem('model_not_found', { model });
+    return stream;
+  }
+
   async function filterOf(
     principal: Principal,
     query: { type?: string[] | undefined; model?: string | undefined },
   ): Promise<EventFilter> {
     const filter: EventFilter = {
       tenant: principal.tenant,
-      // keys and members are the tenant's own affair
-      modelsOnly: principal.role !== 'admin',
+      modelsOnly: !seesTenant(principal),
     };
+    if (principal.sees !== null) filter.scopes = principal.sees;
     if (query.type !== undefined) filter.types = query.type;
-    if (query.model !== undefined)
-      filter.stream = await resolve.model(principal.tenant, query.model);
+    if (query.model !== undefined) filter.stream = await findVisible(principal, query.model);
     return filter;
   }
 
@@ -72,16 +86,16 @@ export function eventRoutes(
     },
     async (request, reply) => {
       const { query } = request;
-      const filter = await filterOf(request.principal, query);
       if (request.headers.accept?.includes('text/event-stream')) {
         await stream(
           request,
           reply,
-          filter,
+          query,
           resumeAfter(request.headers['last-event-id']) ?? query.after ?? 0,
         );
         return reply;
       }
+      const filter = await filterOf(request.principal, query);
       const head = await log.head();
       const items = await log.readAll(query.after ?? 0, query.limit, filter);
       const newest = Math.max(head.position, items.at(-1)?.position ?? 0);
@@ -103,9 +117,11 @@ export function eventRoutes(
   async function stream(
     request: FastifyRequest,
     reply: FastifyReply,
-    filter: EventFilter,
+    query: EventsQuery,
     after: number,
   ): Promise<void> {
+    let filter = await filterOf(request.principal, query);
+    let { audience } = request.principal;
     if (open.size >= eventStreamsMax) throw new Problem('overloaded');
     const ending = new AbortController();
     open.add(ending);
@@ -121,7 +137,13 @@ export function eventRoutes(
     try {
       let cursor = after;
       let silentChecks = 0;
-      while (!ending.signal.aborted && (await request.isStillAdmitted())) {
+      while (!ending.signal.aborted) {
+        const principal = await request.principalNow();
+        if (principal === null || !principal.somewhere.has('registry:read')) break;
+        if (principal.audience !== audience) {
+          filter = await filterOf(principal, query);
+          ({ audience } = principal);
+        }
         const head = follower.position();
         if (head <= cursor) {
           if (await nextHead(cursor, ending.signal)) continue;
@@ -175,7 +197,8 @@ export function eventRoutes(
       const isVisible =
         event !== null &&
         event.tenant === principal.tenant &&
-        (principal.role === 'admin' || event.stream.startsWith('model:'));
+        (seesTenant(principal) || event.stream.startsWith('model:')) &&
+        (principal.sees === null || (await log.isInScope(event.stream, principal.sees)));
       if (!isVisible) throw new Problem('event_not_found', { id: request.params.id });
       reply.header('x-position', event.position);
       return event;

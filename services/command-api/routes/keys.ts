@@ -1,18 +1,17 @@
 // API keys: issued with a role, listed without their secrets, revoked at once.
 import { z } from 'zod';
-import { mayIssue, roles } from '#events/access.ts';
+import { roles } from '#events/access.ts';
 import { tenantStream } from '#events/names.ts';
 import type { ApiKey, TenantCommand, TenantRefusal, TenantState } from '#events/tenant/tenant.ts';
 import type { TenantEvent } from '#events/tenant/events.ts';
 import { newId } from '#infra/ids.ts';
 import { newSecret, secretHash } from '#infra/auth/keys.ts';
-import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { Ask } from '../ask.ts';
 import { ownSubjectPrefix } from '../bootstrap.ts';
 import { prose, time, word } from '../fields.ts';
 import { tenantKind } from '../kinds.ts';
-import { commandHead, sendAnswer } from '../request.ts';
+import { commandHead, giverOf, sendAnswer } from '../request.ts';
 import type { Streams } from '../streams.ts';
 
 const newKeyBody = z.strictObject({
@@ -60,9 +59,7 @@ export function keyRoutes(
     },
     async (request, reply) => {
       const { reason, ...fields } = request.body;
-      const { principal } = request;
-      if (!mayIssue(principal.role, fields.role))
-        throw new Problem('role_above_own', { role: fields.role, own_role: principal.role });
+      const by = giverOf(request.principal);
       const head = commandHead(request, { reason });
       const secret = newSecret();
       const key_id = newId();
@@ -83,7 +80,7 @@ export function keyRoutes(
         stream: tenantStream(head.tenant),
         ...head,
         status: 201,
-        command: () => ({ type: 'IssueApiKey', ...data }),
+        command: () => ({ type: 'IssueApiKey', by, ...data }),
         keys: [{ effect: 'issue', sha256: secretHash(secret), tenant: head.tenant, ...data }],
         answer: (state, events) => {
           const issued = events.find((event) => event.type === 'api_key.issued');

@@ -1,7 +1,6 @@
 // The steps of a version's life, and which version is the default.
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { may } from '#events/access.ts';
 import type { Permission } from '#events/access.ts';
 import type { ArchiveCause, Common, ModelCommand, VersionRef } from '#events/model/commands.ts';
 import { Problem } from '#infra/http/problems.ts';
@@ -178,7 +177,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     const attributed = [body?.cause, body?.rule, body?.plan_id].some(
       (given) => given !== undefined && given !== null,
     );
-    if (attributed && !may(request.principal.role, 'retention:attribute'))
+    if (attributed && !request.principal.everywhere.has('retention:attribute'))
       throw new Problem('forbidden', { required_permission: 'retention:attribute' });
     return {
       cause: body?.cause ?? 'manual',

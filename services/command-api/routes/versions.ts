@@ -1,6 +1,5 @@
 // Writes on the versions of a model.
 import type { FastifyRequest } from 'fastify';
-import { may } from '#events/access.ts';
 import type { NewVersion } from '#events/model/commands.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -12,8 +11,7 @@ import type { Asking } from './model-asking.ts';
 
 /** A stage above development is a promotion, and asks for the right to promote. */
 function assertMayStage(request: FastifyRequest, stage: NewVersion['stage']): void {
-  const { role } = request.principal;
-  if (stage !== 'development' && !may(role, 'stage:change'))
+  if (stage !== 'development' && !request.principal.somewhere.has('stage:change'))
     throw new Problem('forbidden', { required_permission: 'stage:change' });
 }
 

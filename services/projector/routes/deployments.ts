@@ -1,5 +1,7 @@
 // Reading deployments: what runs where, and one of them.
 import { z } from 'zod';
+import { maySee } from '#events/access.ts';
+import type { Place, Principal } from '#events/access.ts';
 import { deploymentStatuses } from '#events/model/shapes.ts';
 import { deploymentResource } from '#events/model/resource.ts';
 import type { Deployment } from '#events/model/deployment-row.ts';
@@ -12,6 +14,7 @@ import {
   encodedPage,
   filterText,
   pathPart,
+  seenBy,
   sendJson,
   sendResource,
   shown,
@@ -30,11 +33,11 @@ const deploymentsQuery = z.strictObject({
 /** A deployment with what its answer shows of its model. */
 type Row = { state: string; name: string; stream_version: number; position: string };
 const from =
-  'views.deployments_gN d, lateral (select name, stream_version, position from views.models_gN where model_id = d.model_id limit 1) m';
+  'views.deployments_gN d, lateral (select name, team, project, stream_version, position from views.models_gN where model_id = d.model_id limit 1) m';
 const columns = 'd.state, m.name, m.stream_version, m.position';
 
 function deploymentsOf(
-  tenant: string,
+  caller: Principal,
   query: z.infer<typeof deploymentsQuery>,
   modelId: string | undefined,
 ): ListOf {
@@ -42,7 +45,8 @@ function deploymentsOf(
     from,
     columns,
     conditions: [
-      ...where('d.tenant = ?', tenant),
+      ...where('d.tenant = ?', caller.tenant),
+      ...seenBy(caller),
       ...where('d.environment = ?', query.environment),
       ...where('d.status = ?', query.status),
       ...where('d.model_id = ?', modelId),
@@ -74,15 +78,17 @@ export function deploymentReadRoutes(server: HttpServer, reading: Reading): void
     },
     async (request, reply) => {
       const { query } = request;
-      const { tenant } = request.principal;
+      const { principal } = request;
+      const { tenant, audience } = principal;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(`deployments ${tenant} ${request.url}`, async () => {
-        const model = query.model === undefined ? undefined : await find.model(tenant, query.model);
+      const json = await share(`deployments ${audience} ${request.url}`, async () => {
+        const model =
+          query.model === undefined ? undefined : await find.model(principal, query.model);
         if (model === null) throw new Problem('model_not_found', { model: query.model });
         const page = await readList<Row>(
           reader,
           query,
-          deploymentsOf(tenant, query, model?.model_id),
+          deploymentsOf(principal, query, model?.model_id),
         );
         return encodedPage(page, (row) => resourceOf(tenant, row));
       });
@@ -105,12 +111,13 @@ export function deploymentReadRoutes(server: HttpServer, reading: Reading): void
       const { id } = request.params;
       const { tenant } = request.principal;
       await waitUntilFresh(freshness, request.query, reply);
-      const [row] = await reader.rows<Row>({
+      const [row] = await reader.rows<Row & Place>({
         name: 'deployment',
-        text: `select ${columns} from ${from} where d.tenant = $1 and d.deployment_id = $2`,
+        text: `select ${columns}, m.team, m.project from ${from} where d.tenant = $1 and d.deployment_id = $2`,
         values: [tenant, id],
       });
-      if (row === undefined) throw new Problem('deployment_not_found', { deployment_id: id });
+      if (row === undefined || !maySee(request.principal, row))
+        throw new Problem('deployment_not_found', { deployment_id: id });
       return sendResource(reply, resourceOf(tenant, row));
     },
   );

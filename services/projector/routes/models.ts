@@ -1,5 +1,6 @@
 // Reading models: the list with its filters, and one by name, id or serial.
 import { z } from 'zod';
+import type { Principal } from '#events/access.ts';
 import { stages } from '#events/model/shapes.ts';
 import { modelResource } from '#events/model/resource.ts';
 import type { Model } from '#events/model/model-row.ts';
@@ -14,6 +15,7 @@ import {
   filterBoolean,
   filterText,
   pathPart,
+  seenBy,
   sendJson,
   sendResource,
   shown,
@@ -77,8 +79,10 @@ function totalOf(tenant: string, query: ModelsQuery, filters: number): ListOf['t
   return null;
 }
 
-function modelsOf(tenant: string, query: ModelsQuery): ListOf {
+function modelsOf(caller: Principal, query: ModelsQuery): ListOf {
+  const { tenant } = caller;
   const filters = [
+    ...seenBy(caller),
     ...where('m.framework = ?', query.framework),
     ...where('m.team = ?', query.team),
     ...where('m.project = ?', query.project),
@@ -94,7 +98,7 @@ function modelsOf(tenant: string, query: ModelsQuery): ListOf {
     columns: 'm.state',
     conditions: [...where('m.tenant = ?', tenant), ...filters],
     order: orderOf(query.sort),
-    total: totalOf(tenant, query, filters.length),
+    total: caller.sees === null ? totalOf(tenant, query, filters.length) : null,
   };
 }
 
@@ -113,10 +117,11 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
     },
     async (request, reply) => {
       const { query } = request;
-      const { tenant } = request.principal;
+      const { principal } = request;
+      const { tenant } = principal;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(`models ${tenant} ${request.url}`, async () => {
-        const list = modelsOf(tenant, query);
+      const json = await share(`models ${principal.audience} ${request.url}`, async () => {
+        const list = modelsOf(principal, query);
         const page = await readList<{ state: string }>(reader, query, list);
         return encodedPage(page, ({ state }) => {
           const model = JSON.parse(state) as Model;
@@ -141,7 +146,7 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
     async (request, reply) => {
       const { tenant } = request.principal;
       await waitUntilFresh(freshness, request.query, reply);
-      const model = await find.model(tenant, request.params.model);
+      const model = await find.model(request.principal, request.params.model);
       if (model === null) throw new Problem('model_not_found', { model: request.params.model });
       return sendResource(reply, shown(reader, tenant, model.model_id, modelResource(model)));
     },

@@ -1,5 +1,6 @@
 // What the read routes share: the parts of paths and filters, and what they read with.
 import type { FastifyReply } from 'fastify';
+import type { Principal } from '#events/access.ts';
 import { z } from 'zod';
 import { isStorableText, modelStream } from '#events/names.ts';
 import type { shareAnswers } from '../coalesce.ts';
@@ -46,6 +47,16 @@ export const where = (
   ...values: readonly unknown[]
 ): { sql: string; values: readonly unknown[] }[] =>
   values.includes(undefined) ? [] : [{ sql, values }];
+
+/** A condition for what a caller may see, on a row `m` of models; nothing for who sees the whole tenant. */
+export function seenBy({ sees }: Pick<Principal, 'sees'>): ReturnType<typeof where> {
+  if (sees === null) return [];
+  const named = (kind: 'team' | 'project'): string[] =>
+    sees
+      .filter((scope) => scope.startsWith(`${kind}:`))
+      .map((scope) => scope.slice(kind.length + 1));
+  return where('(m.team = any(?) or m.project = any(?))', named('team'), named('project'));
+}
 
 /** A resource as it is answered; what is behind because its stream is parked says so. */
 export function shown<Resource extends object>(

@@ -1,7 +1,7 @@
 // How much there is in the registry, as far as the caller's tenant goes.
 import { z } from 'zod';
 import type { HttpServer } from '#infra/http/server.ts';
-import { readTotals, totalOf } from '../totals.ts';
+import { countSeen, readTotals, totalOf } from '../totals.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import { encoded, sendJson } from './reading.ts';
 import type { Reading } from './reading.ts';
@@ -18,10 +18,12 @@ export function statsRoutes(server: HttpServer, { reader, freshness, share }: Re
       },
     },
     async (request, reply) => {
-      const { tenant } = request.principal;
+      const { principal } = request;
       await waitUntilFresh(freshness, request.query, reply);
-      const json = await share(`stats ${tenant}`, async () => {
-        const totals = await readTotals(reader, tenant);
+      const json = await share(`stats ${principal.audience}`, async () => {
+        const totals = await (principal.sees === null
+          ? readTotals(reader, principal.tenant)
+          : countSeen(reader, principal.tenant, principal.sees));
         return encoded({
           total_models: totalOf(totals, 'models'),
           total_versions: totalOf(totals, 'versions'),

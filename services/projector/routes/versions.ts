@@ -1,5 +1,6 @@
 // Reading a model's versions, one of them, and what has happened to the model.
 import { z } from 'zod';
+import type { Principal } from '#events/access.ts';
 import { stages } from '#events/model/shapes.ts';
 import { versionResource } from '#events/model/resource.ts';
 import type { Model } from '#events/model/model-row.ts';
@@ -66,8 +67,8 @@ const timelineOf = (model: Model): ListOf => ({
 export function versionReadRoutes(server: HttpServer, reading: Reading): void {
   const { reader, find, freshness, share } = reading;
 
-  async function findModel(tenant: string, model: string): Promise<Model> {
-    const found = await find.model(tenant, model);
+  async function findModel(caller: Principal, model: string): Promise<Model> {
+    const found = await find.model(caller, model);
     if (found === null) throw new Problem('model_not_found', { model });
     return found;
   }
@@ -85,10 +86,11 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
     },
     async (request, reply) => {
       const { query } = request;
-      const { tenant } = request.principal;
+      const { principal } = request;
+      const { tenant, audience } = principal;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(`versions ${tenant} ${request.url}`, async () => {
-        const model = await findModel(tenant, request.params.model);
+      const json = await share(`versions ${audience} ${request.url}`, async () => {
+        const model = await findModel(principal, request.params.model);
         const page = await readList<{ state: string }>(reader, query, versionsOf(model, query));
         return encodedPage(page, ({ state }) => {
           const resource = versionResource(JSON.parse(state) as Version, model);
@@ -114,7 +116,7 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       const { tenant } = request.principal;
       const { model, version } = request.params;
       await waitUntilFresh(freshness, request.query, reply);
-      const found = await find.version(tenant, model, version);
+      const found = await find.version(request.principal, model, version);
       if (found === null) throw new Problem('model_not_found', { model });
       if (found.version === null) throw new Problem('version_not_found', { version });
       const resource = versionResource(found.version, found.model);
@@ -136,7 +138,7 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
     async (request, reply) => {
       const { query } = request;
       await waitUntilFresh(freshness, query, reply);
-      const model = await findModel(request.principal.tenant, request.params.model);
+      const model = await findModel(request.principal, request.params.model);
       const page = await readList<{ state: string }>(reader, query, timelineOf(model));
       // Entries are stored as they are shown.
       const items = page.rows.map(({ state }) => state).join(',');

@@ -61,6 +61,8 @@ export const tenantEventsUntouched = {
   'tenant.created': untouched,
   'api_key.issued': untouched,
   'api_key.revoked': untouched,
+  'role.granted': untouched,
+  'role.revoked': untouched,
 } as const;
 
 /** The same handler for every event of a model, for rows whose own fold knows every type. */
