@@ -141,6 +141,13 @@ export type EventLog = {
   isInScope: (stream: string, scopes: readonly Scope[]) => Promise<boolean>;
   /** The stream in which a deployment with this id began. */
   findDeployment: (tenant: string, deploymentId: string) => Promise<string | null>;
+  /** Where a version with this id was made, and its number there. */
+  findVersion: (
+    tenant: string,
+    versionId: string,
+  ) => Promise<{ stream: string; number: number } | null>;
+  /** The stream in which a binding with this id was made. */
+  findBinding: (tenant: string, bindingId: string) => Promise<string | null>;
   /** A folded state past many events, or null where none of this fold version is kept. */
   loadSnapshot: (
     stream: string,

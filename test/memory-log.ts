@@ -215,6 +215,25 @@ export function openMemoryLog(
       );
       return found?.stream ?? null;
     },
+    async findVersion(tenant, versionId) {
+      const found = events.find(
+        (event) =>
+          event.tenant === tenant &&
+          event.type === 'model.versioned' &&
+          (event.data as { version_id: string }).version_id === versionId,
+      );
+      if (found === undefined) return null;
+      return { stream: found.stream, number: (found.data as { number: number }).number };
+    },
+    async findBinding(tenant, bindingId) {
+      const found = events.find(
+        (event) =>
+          event.tenant === tenant &&
+          event.type === 'binding.created' &&
+          (event.data as { binding_id: string }).binding_id === bindingId,
+      );
+      return found?.stream ?? null;
+    },
     async loadSnapshot(stream, foldVersion) {
       const kept = snapshots.get(stream);
       if (kept === undefined || kept.foldVersion !== foldVersion) return null;

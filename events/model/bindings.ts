@@ -4,6 +4,7 @@ import type { BindingStatus } from './binding-events.ts';
 import type { Binding } from './binding-row.ts';
 import type { BindingPatch, Common, ModelCommand, ModelRefusal } from './commands.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
+import { bindingResource } from './resource.ts';
 import { sameJson } from './same-json.ts';
 import type { ModelState } from './state.ts';
 import type { Version } from './version-row.ts';
@@ -84,6 +85,8 @@ export function updateBinding(
   command: CommandOf<'UpdateBinding'>,
 ): Outcome {
   const { status = binding.status, ...fields } = command.patch;
+  const immutable = otherThanStored(state, binding, command.stated ?? {});
+  if (immutable.length > 0) return { refusal: { code: 'immutable', fields: immutable } };
   const againstFields = againstUse(fields.last_used_at, command);
   if (againstFields !== null) return againstFields;
   const { changed, previous } = changesOf(binding, fields);
@@ -126,6 +129,23 @@ const movedTo = {
   inactive: 'binding.deactivated',
   deprecated: 'binding.deprecated',
 } as const satisfies Record<BindingStatus, string>;
+
+/** Who reads a binding, changes a field and writes it back sends everything else as it was. */
+function otherThanStored(
+  state: ModelState,
+  binding: Binding,
+  stated: Readonly<Record<string, unknown>>,
+): string[] {
+  const stored: Record<string, unknown> = bindingResource(binding, state.model!);
+  const { serial } = state.versions.get(binding.number)!.facts;
+  return Object.entries(stated)
+    .filter(
+      ([field, value]) =>
+        !sameJson(stored[field], value) &&
+        !(field === 'version_id' && (value === serial || value === String(serial))),
+    )
+    .map(([field]) => field);
+}
 
 function changesOf(
   binding: Binding,

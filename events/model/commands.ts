@@ -130,7 +130,13 @@ export type ModelCommand =
       new_id: string;
     })
   | (OnVersion & { type: 'CreateBinding'; binding_id: string; binding: NewBinding })
-  | (Common & { type: 'UpdateBinding'; binding_id: string; patch: BindingPatch })
+  | (Common & {
+      type: 'UpdateBinding';
+      binding_id: string;
+      patch: BindingPatch;
+      /** Fields that cannot be changed, as the caller sent them; they must say what is so. */
+      stated?: Readonly<Record<string, unknown>>;
+    })
   | (Common & { type: 'RemoveBinding'; binding_id: string });
 
 /** One thing that holds a version in use. */
@@ -191,6 +197,7 @@ export type ModelRefusal =
     }
   | { code: 'environment_protected'; environment: string; number: number; stage: Stage }
   | { code: 'pointer_protected'; pointer: Pointer; number: number; stage: Stage }
+  | { code: 'immutable'; fields: readonly string[] }
   | { code: 'time_in_future'; field: string; value: string }
   | {
       code: 'traffic_invalid';

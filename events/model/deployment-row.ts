@@ -34,6 +34,9 @@ export type Deployment = {
   deployed_by: Actor;
   ended_at: string | null;
   rollback_at: string | null;
+  /** What took its place when it was rolled back. */
+  rollback_to_version_id: string | null;
+  rollback_to_deployment_id: string | null;
   reason: string | null;
   created_at: string;
   updated_at: string;
@@ -83,6 +86,8 @@ function placed(
     deployed_by: event.actor,
     ended_at: null,
     rollback_at: null,
+    rollback_to_version_id: null,
+    rollback_to_deployment_id: null,
     reason: event.reason,
     created_at: event.recorded_at,
     updated_at: event.recorded_at,
@@ -121,6 +126,8 @@ const deploymentHandlers: {
   'deployment.rolled_back': (row, event) => {
     const deployment = ended(row, event, 'rolled_back', event.data.reason);
     deployment.rollback_at = event.data.rollback_at;
+    deployment.rollback_to_version_id = event.data.to_version_id;
+    deployment.rollback_to_deployment_id = event.data.to_deployment_id;
     return deployment;
   },
   'deployment.undeployed': (row, event) => ended(row, event, 'undeployed', event.data.reason),

@@ -1,5 +1,6 @@
 // What an answer shows of folded rows. The write's answer and the view use the same functions, so they cannot differ.
 import { flatMetrics, metricsBySplit } from './metrics.ts';
+import type { Binding } from './binding-row.ts';
 import type { Deployment } from './deployment-row.ts';
 import type { Model } from './model-row.ts';
 import type { Version } from './version-row.ts';
@@ -153,10 +154,40 @@ export function deploymentResource(
     deployed_by: deployment.deployed_by.declared_by ?? deployment.deployed_by.subject,
     ended_at: deployment.ended_at,
     rollback_at: deployment.rollback_at,
+    rollback_to_version_id: deployment.rollback_to_version_id,
+    rollback_to_deployment_id: deployment.rollback_to_deployment_id,
     rollback_reason: deployment.rollback_at === null ? null : deployment.reason,
     reason: deployment.reason,
     created_at: deployment.created_at,
     updated_at: deployment.updated_at,
+    position: model.position,
+    stream_version: model.stream_version,
+  };
+}
+
+export function bindingResource(binding: Binding, model: Pick<Model, 'name'> & StreamPlace) {
+  return {
+    id: binding.binding_id,
+    binding_id: binding.binding_id,
+    model_id: binding.model_id,
+    model_name: model.name,
+    version_id: binding.version_id,
+    number: binding.number,
+    label: binding.label,
+    version: binding.label ?? String(binding.number),
+    provider: binding.provider,
+    provider_model_id: binding.provider_model_id,
+    status: binding.status,
+    config: binding.config,
+    endpoint_url: binding.endpoint_url,
+    avg_latency_ms: binding.avg_latency_ms,
+    success_rate: binding.success_rate,
+    last_used_at: binding.last_used_at,
+    created_at: binding.created_at,
+    created_by: binding.created_by.subject,
+    declared_by: binding.created_by.declared_by,
+    updated_at: binding.updated_at,
+    removed_at: binding.removed_at,
     position: model.position,
     stream_version: model.stream_version,
   };

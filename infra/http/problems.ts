@@ -51,6 +51,7 @@ const codes = {
     title: 'A label of digits must be the number that the version gets',
   },
   traffic_invalid: { status: 422, title: 'The share of traffic does not fit the strategy' },
+  immutable: { status: 422, title: 'These fields cannot be changed' },
   time_in_future: { status: 422, title: 'The time has not come yet' },
   role_above_own: { status: 403, title: 'Nobody gives a role above their own' },
   key_reused: { status: 422, title: 'The Idempotency-Key was used for another request' },

@@ -461,6 +461,26 @@ export function openPostgresLog(options: {
       return row?.stream ?? null;
     },
 
+    async findVersion(tenant, versionId) {
+      const [row] = await rows<{ stream: string; number: number }>(
+        'find_version',
+        `select stream, (data ->> 'number')::int as number from log.events
+         where data ->> 'version_id' = $2 and tenant = $1 and type = 'model.versioned' limit 1`,
+        [tenant, versionId],
+      );
+      return row ?? null;
+    },
+
+    async findBinding(tenant, bindingId) {
+      const [row] = await rows<{ stream: string }>(
+        'find_binding',
+        `select stream from log.events where data ->> 'binding_id' = $2 and tenant = $1
+         and type = 'binding.created' limit 1`,
+        [tenant, bindingId],
+      );
+      return row?.stream ?? null;
+    },
+
     async loadSnapshot(stream, foldVersion) {
       const [row] = await rows<{ stream_version: number; state: string }>(
         'load_snapshot',

@@ -1,16 +1,19 @@
 // What callers may send: every field of a model, a version and a deployment, parsed once at the edge.
 import { z } from 'zod';
 import type { NewVersion, VersionRef } from '#events/model/commands.ts';
+import { bindingStatuses } from '#events/model/binding-events.ts';
 import { splits, strategies } from '#events/model/shapes.ts';
 import type { ModelEventData } from '#events/model/events.ts';
 import type { Metric } from '#events/model/metrics.ts';
 import { isDigits, isUuid, labelFault, modelNameFault } from '#events/names.ts';
 import { artifactUriFault } from './artifact-uri.ts';
+import { credentialPaths, looksLikeCredential } from './credential-keys.ts';
 
 /** Short texts: owner, team, framework, environment … */
 const wordCharactersMax = 256;
 const textCharactersMax = 16_384;
 const tagsMax = 256;
+const urlCharactersMax = 2_048;
 const metricsMax = 1_000;
 const filesMax = 10_000;
 const listMax = 1_000;
@@ -172,10 +175,24 @@ export const newVersionBody = z.strictObject({
 
 export const reasonBody = z.strictObject({ reason: optional(prose) }).nullish();
 
+/** Where something answers; whoever may read sees it, so it opens nothing. */
+const endpointUrl = z
+  .url({ protocol: /^https?$/ })
+  .max(urlCharactersMax)
+  .superRefine((text, context) => {
+    if (!URL.canParse(text)) return;
+    const { username, password, searchParams } = new URL(text);
+    if (username !== '' || password !== '')
+      context.addIssue({ code: 'custom', message: 'must not hold user info' });
+    for (const key of searchParams.keys())
+      if (looksLikeCredential(key))
+        context.addIssue({ code: 'custom', message: `must not hold a credential: ${key}` });
+  });
+
 export const deploymentBody = z.strictObject({
   environment: word,
   region: optional(word),
-  endpoint_url: optional(z.url({ protocol: /^https?$/ }).max(2_048)),
+  endpoint_url: optional(endpointUrl),
   strategy: z.enum(strategies).default('all_at_once'),
   traffic_percent: optional(z.number().gt(0).max(100).or(z.literal(0))),
   config: optional(freeObject),
@@ -187,9 +204,141 @@ export const deploymentBody = z.strictObject({
 
 export const deploymentStatusBody = z.strictObject({
   status: z.enum(['deploying', 'deployed', 'failed']),
-  endpoint_url: optional(z.url({ protocol: /^https?$/ }).max(2_048)),
+  endpoint_url: optional(endpointUrl),
+  /** The registry's own sweep says that it gave up waiting. */
+  cause: z.literal('timed_out').optional(),
   reason: optional(prose),
 });
+
+export const trafficBody = z.strictObject({
+  traffic_percent: z.number().min(0).max(100),
+  reason: optional(prose),
+});
+
+/** A version in a body: a JSON number is the number, a text the label, then the number. */
+export const bodyVersion = z.union([z.int().positive(), word]);
+
+export const rollbackDeploymentBody = z
+  .strictObject({ to: optional(bodyVersion), reason: optional(prose) })
+  .nullish();
+
+/** Two names of one field; one is needed, and two values must be the same. */
+function oneOf<Body extends object>(
+  ...names: readonly (keyof Body & string)[]
+): (body: Body, context: z.RefinementCtx<Body>) => void {
+  return (body, context) => {
+    const given = names
+      .map((name) => body[name])
+      .filter((value) => value !== undefined && value !== null);
+    if (given.length === 0)
+      context.addIssue({ code: 'custom', path: [names[0]!], message: `is needed` });
+    if (given.some((value) => value !== given[0]))
+      context.addIssue({
+        code: 'custom',
+        path: [names[0]!],
+        message: `and ${names[1]!} are one field, and must not differ`,
+      });
+  };
+}
+
+const deployFields = z.strictObject({
+  model_name: optional(word),
+  model: optional(word),
+  version: bodyVersion,
+  deployment_target: optional(word),
+  deployed_by: optional(word),
+  ...deploymentBody.omit({ environment: true, status: true }).shape,
+  environment: optional(word),
+});
+type DeployFields = z.infer<typeof deployFields>;
+/** Document [3] tells of a deployment that is done; its names and the canonical ones are the same fields. */
+export const deployBody = deployFields
+  .superRefine(oneOf<DeployFields>('model_name', 'model'))
+  .superRefine(oneOf<DeployFields>('deployment_target', 'environment'))
+  .refine(({ deployed_by: by, declared_by: declared }) => !by || !declared || by === declared, {
+    path: ['deployed_by'],
+    message: 'and declared_by are one field, and must not differ',
+  });
+
+const bindingConfig = freeObject.superRefine((config, context) => {
+  for (const path of credentialPaths(config))
+    context.addIssue({
+      code: 'custom',
+      path,
+      message:
+        'looks like a credential; keep it where secrets are kept, and name only its place here',
+    });
+});
+
+const bindingFields = {
+  config: optional(bindingConfig),
+  endpoint_url: optional(endpointUrl),
+  avg_latency_ms: optional(z.number().nonnegative()),
+  success_rate: optional(z.number().min(0).max(1)),
+  last_used_at: optional(time),
+};
+
+export const newBindingBody = z.strictObject({
+  /** An id, or a serial. */
+  version_id: z.union([z.int().positive(), z.uuid(), z.string().regex(/^[0-9]{1,9}$/)], {
+    error: 'must be the id or the serial of a version',
+  }),
+  provider: word,
+  provider_model_id: word,
+  status: z.enum(['inactive', 'active']).default('inactive'),
+  ...bindingFields,
+  declared_by: declaredBy,
+  reason: optional(prose),
+});
+
+/** Sent back by who read a binding and changed something else. */
+const bindingStated = {
+  id: freeJson.optional(),
+  binding_id: freeJson.optional(),
+  model_id: freeJson.optional(),
+  model_name: freeJson.optional(),
+  version_id: freeJson.optional(),
+  number: freeJson.optional(),
+  label: freeJson.optional(),
+  version: freeJson.optional(),
+  created_at: freeJson.optional(),
+  created_by: freeJson.optional(),
+  updated_at: freeJson.optional(),
+  removed_at: freeJson.optional(),
+  position: freeJson.optional(),
+  stream_version: freeJson.optional(),
+};
+export const bindingPatchBody = z.strictObject({
+  provider: word.optional(),
+  provider_model_id: word.optional(),
+  status: z.enum(bindingStatuses).optional(),
+  ...bindingFields,
+  ...bindingStated,
+  declared_by: freeJson.optional(),
+  reason: optional(prose),
+});
+
+/** What is to change, and what is only said. */
+export function bindingPatchOf(body: z.infer<typeof bindingPatchBody>) {
+  const { reason: _reason, provider, provider_model_id, status, config, ...rest } = body;
+  const { endpoint_url, avg_latency_ms, success_rate, last_used_at, ...stated } = rest;
+  return {
+    patch: {
+      provider,
+      provider_model_id,
+      status,
+      config: config === null ? {} : config,
+      endpoint_url,
+      avg_latency_ms,
+      success_rate,
+      last_used_at,
+    },
+    stated,
+  };
+}
+
+export const bodyVersionRef = (version: z.infer<typeof bodyVersion>): VersionRef =>
+  typeof version === 'number' ? { by: 'number', number: version } : { by: 'text', text: version };
 
 export { prose, time, word };
 

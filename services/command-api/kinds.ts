@@ -39,7 +39,7 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
     state.bindings.size +
     state.promotionRequests.size,
   snapshot: {
-    foldVersion: 2,
+    foldVersion: 3,
     encode: (state) =>
       JSON.stringify({
         stream_version: state.stream_version,

@@ -1,5 +1,6 @@
 // From how a caller names a thing to its stream: an exact name first, then an id, then a serial.
 import { LRUCache } from 'lru-cache';
+import type { VersionRef } from '#events/model/commands.ts';
 import type { EventLog } from '#events/log.ts';
 import { isDigits, isUuid, modelNameClaim, modelStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
@@ -13,6 +14,13 @@ export type Resolve = {
   model: (tenant: string, model: string) => string | Promise<string>;
   /** @throws Problem `deployment_not_found`. */
   deployment: (tenant: string, deploymentId: string) => string | Promise<string>;
+  /** @throws Problem `binding_not_found`. */
+  binding: (tenant: string, bindingId: string) => string | Promise<string>;
+  /**
+   * The stream of the version with an id or a serial, and how the version is named there.
+   * @throws Problem `version_not_found`.
+   */
+  version: (tenant: string, version: string) => Promise<{ stream: string; ref: VersionRef }>;
   /** A name that was recorded just now. */
   learnModel: (tenant: string, name: string, stream: string) => void;
 };
@@ -34,6 +42,13 @@ export function openResolve(log: EventLog): Resolve {
     return stream;
   }
 
+  async function findBinding(tenant: string, bindingId: string): Promise<string> {
+    const stream = await log.findBinding(tenant, bindingId);
+    if (stream === null) throw new Problem('binding_not_found', { binding_id: bindingId });
+    streamByName.set(`binding:${tenant}:${bindingId}`, stream);
+    return stream;
+  }
+
   async function findDeployment(tenant: string, deploymentId: string): Promise<string> {
     const stream = await log.findDeployment(tenant, deploymentId);
     if (stream === null) throw new Problem('deployment_not_found', { deployment_id: deploymentId });
@@ -49,6 +64,18 @@ export function openResolve(log: EventLog): Resolve {
     deployment: (tenant, deploymentId) =>
       streamByName.get(`deployment:${tenant}:${deploymentId}`) ??
       findDeployment(tenant, deploymentId),
+    binding: (tenant, bindingId) =>
+      streamByName.get(`binding:${tenant}:${bindingId}`) ?? findBinding(tenant, bindingId),
+    async version(tenant, version) {
+      const isSerial = isDigits(version);
+      if (isSerial && Number(version) > serialMax)
+        throw new Problem('version_not_found', { version });
+      const found = isSerial
+        ? await log.findSerial(tenant, 'version', Number(version))
+        : await log.findVersion(tenant, version.toLowerCase());
+      if (found === null) throw new Problem('version_not_found', { version });
+      return { stream: found.stream, ref: { by: 'number', number: found.number! } };
+    },
     learnModel: (tenant, name, stream) =>
       void streamByName.set(modelNameClaim(tenant, name), stream),
   };

@@ -25,6 +25,7 @@ import { startProjection } from './projection.ts';
 import type { Observer, Projection } from './projection.ts';
 import { openReader } from './reader.ts';
 import { rebuild } from './rebuild.ts';
+import { bindingReadRoutes } from './routes/bindings.ts';
 import { deploymentReadRoutes } from './routes/deployments.ts';
 import { modelReadRoutes } from './routes/models.ts';
 import type { Reading } from './routes/reading.ts';
@@ -86,6 +87,7 @@ export function projectorApp(deps: {
   const reading: Reading = {
     reader,
     find: openFind(reader),
+    findSerial: log.findSerial,
     freshness,
     share: shareAnswers<Buffer>(),
   };
@@ -144,6 +146,7 @@ export function projectorApp(deps: {
       modelReadRoutes(server, reading);
       versionReadRoutes(server, reading);
       deploymentReadRoutes(server, reading);
+      bindingReadRoutes(server, reading);
       statsRoutes(server, reading);
     },
 
@@ -151,6 +154,7 @@ export function projectorApp(deps: {
     bareRoutes(server: HttpServer): void {
       modelReadRoutes(server, reading);
       versionReadRoutes(server, reading);
+      bindingReadRoutes(server, reading);
       statsRoutes(server, reading);
     },
 

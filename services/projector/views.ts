@@ -1,4 +1,5 @@
 // Every view there is, in the order in which they are written.
+import { bindings } from './views/bindings.ts';
 import { deployments } from './views/deployments.ts';
 import { models } from './views/models.ts';
 import { stats } from './views/stats.ts';
@@ -6,4 +7,4 @@ import { timeline } from './views/timeline.ts';
 import { versions } from './views/versions.ts';
 import type { View } from './views/view.ts';
 
-export const views: readonly View[] = [models, versions, deployments, timeline, stats];
+export const views: readonly View[] = [models, versions, deployments, bindings, timeline, stats];

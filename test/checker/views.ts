@@ -18,7 +18,10 @@ export type ViewViolation = {
 };
 
 type Rows = Map<string, unknown>;
-type Expected = Record<'models' | 'versions' | 'deployments' | 'timeline' | 'stats', Rows>;
+type Expected = Record<
+  'models' | 'versions' | 'deployments' | 'bindings' | 'timeline' | 'stats',
+  Rows
+>;
 
 /**
  * Compares all views that serve in this database with its log. Call it when nothing is being applied.
@@ -65,6 +68,7 @@ async function check(client: Client, events: readonly RecordedEvent[]): Promise<
     models: new Map(),
     versions: new Map(),
     deployments: new Map(),
+    bindings: new Map(),
     timeline: new Map(),
     stats: new Map(),
   };
@@ -102,6 +106,10 @@ async function check(client: Client, events: readonly RecordedEvent[]): Promise<
     deployments: await rowsOf(
       client,
       `select deployment_id::text as key, state::json as row from ${table('deployments')}`,
+    ),
+    bindings: await rowsOf(
+      client,
+      `select binding_id::text as key, state::json as row from ${table('bindings')}`,
     ),
     timeline: await rowsOf(
       client,
@@ -145,6 +153,11 @@ async function checkColumns(
        is distinct from (row -> 'facts' ->> 'version_id', row -> 'facts' ->> 'label', row ->> 'stage',
          row ->> 'readiness', row ->> 'is_default')
      union all
+     select 'bindings', binding_id::text from (select *, state::json as row from ${table('bindings')}) t
+     where (tenant, model_id::text, version_id::text, provider, status, is_removed)
+       is distinct from (row ->> 'tenant', row ->> 'model_id', row ->> 'version_id', row ->> 'provider', row ->> 'status',
+         row ->> 'removed_at' is not null)
+     union all
      select 'deployments', deployment_id::text from (select *, state::json as row from ${table('deployments')}) t
      where (tenant, model_id::text, environment, status)
        is distinct from (row ->> 'tenant', row ->> 'model_id', row ->> 'environment', row ->> 'status')`,
@@ -184,7 +197,7 @@ function expectRows(states: Iterable<ModelState>, expected: Expected): void {
     const name = `${tenant}/${dimension}/${key}`;
     expected.stats.set(name, ((expected.stats.get(name) as number | undefined) ?? 0) + 1);
   };
-  for (const { model, versions, deployments } of states) {
+  for (const { model, versions, deployments, bindings } of states) {
     if (model === null) continue;
     const { tenant, model_id } = model;
     expected.models.set(model_id, model);
@@ -198,6 +211,7 @@ function expectRows(states: Iterable<ModelState>, expected: Expected): void {
       count(tenant, 'versions_by_stage', version.stage);
       count(tenant, 'versions_by_readiness', version.readiness);
     }
+    for (const [id, binding] of bindings) expected.bindings.set(id, binding);
     for (const [id, deployment] of deployments) {
       expected.deployments.set(id, deployment);
       if (deployment.status === 'deployed') count(tenant, 'deployments_active', '');

@@ -407,6 +407,34 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         expect(await log.findDeployment('t', 'd2')).toBeNull();
       });
 
+      it('for a version', async () => {
+        await log.append([
+          entryOf(
+            'model:t:d',
+            0,
+            asked({
+              events: [noted({ n: 6, version_id: 'v1', number: 3 }, { type: 'model.versioned' })],
+            }),
+          ),
+        ]);
+        expect(await log.findVersion('t', 'v1')).toEqual({ stream: 'model:t:d', number: 3 });
+        expect(await log.findVersion('other', 'v1')).toBeNull();
+        expect(await log.findVersion('t', 'v2')).toBeNull();
+      });
+
+      it('for a binding', async () => {
+        await log.append([
+          entryOf(
+            'model:t:d',
+            0,
+            asked({ events: [noted({ n: 6, binding_id: 'b1' }, { type: 'binding.created' })] }),
+          ),
+        ]);
+        expect(await log.findBinding('t', 'b1')).toBe('model:t:d');
+        expect(await log.findBinding('other', 'b1')).toBeNull();
+        expect(await log.findBinding('t', 'b2')).toBeNull();
+      });
+
       it('for versions and commands in one look', async () => {
         const command = asked({ request_hash: 'hash', status: 201 });
         await log.append([entryOf('model:t:a', 2, command)]);

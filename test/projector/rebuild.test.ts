@@ -101,7 +101,7 @@ test('views rebuilt while events are written equal the fold of the log, and go o
   const { generation } = await findServing(writer);
   expect(generation).toBe(report.generation);
   expect(await tables()).toEqual(
-    ['deployments', 'models', 'stats', 'stream_versions', 'timeline', 'versions'].map(
+    ['bindings', 'deployments', 'models', 'stats', 'stream_versions', 'timeline', 'versions'].map(
       (name) => `${name}_g${generation}`,
     ),
   );

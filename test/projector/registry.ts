@@ -196,6 +196,29 @@ export async function liveAModel(registry: TestRegistry, name: string): Promise<
   await registry.tell(model, first);
   await registry.tell(model, deploying(2, 'eu'));
   await registry.tell(model, promoting(3, 'production'));
+  const binding = {
+    type: 'CreateBinding',
+    ...at(2),
+    binding_id: uuidv7(),
+    binding: {
+      provider: 'openai',
+      provider_model_id: 'gpt',
+      status: 'active',
+      config: { max_tokens: 2_000 },
+      endpoint_url: null,
+      avg_latency_ms: null,
+      success_rate: null,
+      last_used_at: null,
+    },
+  } as const;
+  const { binding_id } = binding;
+  await registry.tell(model, binding);
+  await registry.tell(model, {
+    type: 'UpdateBinding',
+    binding_id,
+    patch: { provider: 'bedrock', status: 'deprecated' },
+  });
+  await registry.tell(model, { type: 'RemoveBinding', binding_id });
   await registry.tell(model, { type: 'SetDefault', ...at(3) });
   await registry.tell(model, { type: 'UpdateModel', patch: { framework: 'jax', team: null } });
   await registry.tell(model, { type: 'Demote', ...at(3), to_stage: 'staging' });

@@ -52,7 +52,7 @@ const deprecatedBinding = bindingMoved('binding.deprecated', 1, 1, { from_status
 const protecting: Partial<Common> = {
   in_force: { policy: { ...openPolicy.policy, protected_pointers: ['bindings'] }, ref: null },
 };
-const inactiveModel = (...history: ModelEvent[]) =>
+const givenInactive = (...history: ModelEvent[]) =>
   givenState(() => {
     const { state } = given(...history);
     state.model = { ...state.model!, state: 'inactive' };
@@ -156,16 +156,16 @@ describe('an active binding', () => {
 
   test('needs an active model; what documents or repairs goes on', () => {
     const refused = { code: 'model_inactive', state: 'inactive' } as const;
-    inactiveModel(...modelWith(1), bound(1, 1))
+    givenInactive(...modelWith(1), bound(1, 1))
       .when(update(1, { status: 'active' }))
       .isRefused(refused);
-    inactiveModel(...modelWith(1))
+    givenInactive(...modelWith(1))
       .when(create(1, 1, { status: 'active' }))
       .isRefused(refused);
-    inactiveModel(...modelWith(1))
+    givenInactive(...modelWith(1))
       .when(create(1, 1))
       .follows(bound(1, 1));
-    inactiveModel(...modelWith(1), bound(1, 1), activated())
+    givenInactive(...modelWith(1), bound(1, 1), activated())
       .when(update(1, { status: 'inactive', avg_latency_ms: 80 }))
       .follows(
         bindingUpdated(1, 1, { avg_latency_ms: 80 }, { avg_latency_ms: null }),
@@ -235,6 +235,25 @@ describe('a change', () => {
         to: 'deprecated',
         legal_transitions: ['active'],
       }));
+});
+
+test('what cannot be changed may be said as it is, and nothing else', () => {
+  const stated = {
+    id: bindingId(1),
+    model_name: 'churn',
+    number: 1,
+    created_at: '2026-11-21T00:00:04.000Z',
+  };
+  const asked = { ...update(1, { success_rate: 0.5 }) } as Extract<
+    Wanted,
+    { type: 'UpdateBinding' }
+  >;
+  given(...modelWith(1), bound(1, 1))
+    .when({ ...asked, stated })
+    .follows(bindingUpdated(1, 1, { success_rate: 0.5 }, { success_rate: null }));
+  given(...modelWith(1), bound(1, 1))
+    .when({ ...asked, stated: { ...stated, number: 2, model_name: 'other' } })
+    .isRefused({ code: 'immutable', fields: ['model_name', 'number'] });
 });
 
 describe('the last use', () => {

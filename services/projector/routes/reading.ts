@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { Principal } from '#events/access.ts';
 import { z } from 'zod';
 import { isStorableText, modelStream } from '#events/names.ts';
+import type { EventLog } from '#events/log.ts';
 import type { shareAnswers } from '../coalesce.ts';
 import type { Find } from '../find.ts';
 import type { Freshness } from '../freshness.ts';
@@ -16,6 +17,7 @@ const filterCharactersMax = 256;
 export type Reading = {
   reader: Reader;
   find: Find;
+  findSerial: EventLog['findSerial'];
   freshness: Freshness;
   share: ReturnType<typeof shareAnswers<Buffer>>;
 };

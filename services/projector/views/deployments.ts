@@ -5,7 +5,7 @@ import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts
 
 export const deployments = defineView<Deployment>({
   name: 'deployments',
-  version: 1,
+  version: 2,
   handlers: {
     ...tenantEventsUntouched,
     ...forEveryModelEvent((event) => {
