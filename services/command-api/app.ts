@@ -21,6 +21,7 @@ import { openResolve } from './resolve.ts';
 import { eventRoutes } from './routes/events.ts';
 import type { EventStreams } from './routes/events.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { bindingRoutes } from './routes/bindings.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { lifecycleRoutes } from './routes/lifecycle.ts';
 import { modelRoutes } from './routes/models.ts';
@@ -96,6 +97,7 @@ export function commandApiApp(deps: {
     versionRoutes(server, asking);
     lifecycleRoutes(server, asking);
     deploymentRoutes(server, asking);
+    bindingRoutes(server, asking);
   }
 
   /** A tenant exists once its stream does. */

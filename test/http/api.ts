@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import type { Role } from '#events/access.ts';
+import type { EventLog } from '#events/log.ts';
 import { tenantStream } from '#events/names.ts';
 import { newSecret, openKeyring, secretHash } from '#infra/auth/keys.ts';
 import type { TokenVerifiers } from '#infra/auth/keys.ts';
@@ -197,7 +198,11 @@ export async function openApis(count: number, verifiers: TokenVerifiers = none) 
 }
 
 /** A tenant beside the first with a key of a role, put there by the log itself: no route makes tenants yet. */
-export async function otherTenantKey(api: Api, tenant: string, role: Role): Promise<string> {
+export async function otherTenantKey(
+  api: { commandApi: { log: Pick<EventLog, 'append'> } },
+  tenant: string,
+  role: Role,
+): Promise<string> {
   const secret = newSecret();
   const command_id = randomUUID();
   const key = {

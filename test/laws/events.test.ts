@@ -41,7 +41,9 @@ test('every event type has its golden files, and every file its type', () =>
   expect(unmatched(types, goldenFiles())).toEqual([]));
 
 test('an event is named by what it is of and what happened, in the past tense', () => {
-  const wrong = types.filter(({ type }) => !/^[a-z_]+\.[a-z_]*(ed|begun|sent|put|set|back|drawn)$/.test(type));
+  const wrong = types.filter(
+    ({ type }) => !/^[a-z_]+\.[a-z_]*(ed|begun|sent|put|set|back|drawn)$/.test(type),
+  );
   expect(wrong).toEqual([]);
 });
 

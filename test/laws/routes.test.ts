@@ -76,7 +76,9 @@ POST /models/:model/versions/:version/reject · POST /models/:model/versions/:ve
 POST /models/:model/versions/:version/demote · POST /models/:model/versions/:version/deprecate
 POST /models/:model/versions/:version/archive · POST /models/:model/versions/:version/restore
 PUT /models/:model/default · POST /models/:model/versions/:version/deployments
-GET /deployments · POST /deployments/:id/status · POST /deployments/:id/undeploy
+GET /deployments · GET /deployments/:id · POST /deployments/:id/status · POST /deployments/:id/undeploy
+POST /deployments/:id/traffic · POST /deployments/:id/rollback · POST /deploy
+POST /bindings · GET /bindings · GET /bindings/:id · PUT /bindings/:id · PATCH /bindings/:id · DELETE /bindings/:id
 GET /models/:model/timeline · GET /stats · GET /events · GET /events/:id
 POST /api-keys · GET /api-keys · DELETE /api-keys/:id · POST /training-completed
 PUT /role-bindings · GET /role-bindings · DELETE /role-bindings · POST /tokens · POST /tenants · GET /tenants

@@ -47,6 +47,10 @@ export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: 
     },
     { prefix: '/api/v1' },
   );
+  await server.register(async (scope) => {
+    commandApi.bareRoutes(scope);
+    projector.bareRoutes(scope);
+  });
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
 
   async function call(
@@ -54,8 +58,9 @@ export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: 
     path: string,
     body?: object,
     key = adminKey,
+    prefix = '/api/v1',
   ): Promise<Answer> {
-    const response = await fetch(`${address}/api/v1${path}`, {
+    const response = await fetch(`${address}${prefix}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${key}`,
@@ -77,6 +82,9 @@ export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: 
     registry,
     projector,
     call,
+    commandApi,
+    /** At the paths that documents [2] and [3] use. */
+    bare: (method: string, path: string, body?: object) => call(method, path, body, adminKey, ''),
     get: (path: string, key?: string) => call('GET', path, undefined, key),
     post: (path: string, body: object) => call('POST', path, body),
     async stop(): Promise<void> {

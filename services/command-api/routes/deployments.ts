@@ -1,23 +1,40 @@
 // Writes on deployments: what runs where.
 import { z } from 'zod';
+import { may } from '#events/access.ts';
 import { deploymentResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
 import type { HttpServer } from '#infra/http/server.ts';
+import { Problem } from '#infra/http/problems.ts';
 import { newId } from '#infra/ids.ts';
-import { deploymentBody, deploymentStatusBody, reasonBody, versionRefOf } from '../fields.ts';
+import {
+  bodyVersionRef,
+  deployBody,
+  deploymentBody,
+  deploymentStatusBody,
+  reasonBody,
+  rollbackDeploymentBody,
+  trafficBody,
+  versionRefOf,
+} from '../fields.ts';
 import { commandHead } from '../request.ts';
 import { askModel, noQuery, placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
 
 const deploymentPath = z.strictObject({ id: z.uuid() });
 
-const answeredDeployment = (deploymentId: string) => (state: ModelState, events: Events) => {
+/** A call on a deployment that was there before. */
+const sameDeployment = (deploymentId: string) => (state: ModelState) =>
+  deploymentResource(state.deployments.get(deploymentId)!, {
+    name: state.model!.name,
+    ...placeOf(state),
+  });
+
+const begunDeployment = (deploymentId: string) => (state: ModelState, events: Events) => {
   // a repeated request has made another id; its own event tells which one counted
   const begun = events.find(
     (event) => event.type === 'deployment.requested' || event.type === 'model.deployed',
   );
-  const deployment = state.deployments.get(begun?.data.deployment_id ?? deploymentId)!;
-  return deploymentResource(deployment, { name: state.model!.name, ...placeOf(state) });
+  return sameDeployment(begun?.data.deployment_id ?? deploymentId)(state);
 };
 
 export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): void {
@@ -57,7 +74,7 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
           status: body.status,
           ...common,
         }),
-        answeredDeployment(deployment_id),
+        begunDeployment(deployment_id),
       );
     },
   );
@@ -77,6 +94,8 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
     async (request, reply) => {
       const { id } = request.params;
       const { body } = request;
+      if (body.cause !== undefined && !may(request.principal.role, 'retention:attribute'))
+        throw new Problem('forbidden', { required_permission: 'retention:attribute' });
       const head = commandHead(request, body);
       return await askModel(
         ask,
@@ -89,10 +108,10 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
           deployment_id: id,
           status: body.status,
           endpoint_url: body.endpoint_url ?? null,
-          cause: 'reported',
+          cause: body.cause ?? 'reported',
           ...common,
         }),
-        answeredDeployment(id),
+        sameDeployment(id),
       );
     },
   );
@@ -119,7 +138,115 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
         resolve.deployment(head.tenant, id),
         200,
         (common) => ({ type: 'Undeploy', deployment_id: id, ...common }),
-        answeredDeployment(id),
+        sameDeployment(id),
+      );
+    },
+  );
+
+  server.post(
+    '/deployments/:id/traffic',
+    {
+      config: { permission: 'deployment:write' },
+      schema: {
+        summary:
+          'Give a deployment another share of the traffic; the others make room, or take what is left',
+        tags: ['deployments'],
+        params: deploymentPath,
+        body: trafficBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const { traffic_percent } = request.body;
+      const head = commandHead(request, request.body);
+      return await askModel(
+        ask,
+        reply,
+        head,
+        resolve.deployment(head.tenant, id),
+        200,
+        (common) => ({ type: 'ShiftTraffic', deployment_id: id, traffic_percent, ...common }),
+        sameDeployment(id),
+      );
+    },
+  );
+
+  server.post(
+    '/deployments/:id/rollback',
+    {
+      config: { permission: 'deployment:write' },
+      schema: {
+        summary:
+          'Give the place back to the version that ran there before, or to a named one; stages stay',
+        tags: ['deployments'],
+        params: deploymentPath,
+        body: rollbackDeploymentBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const to = request.body?.to ?? null;
+      const head = commandHead(request, request.body);
+      const new_id = newId();
+      return await askModel(
+        ask,
+        reply,
+        head,
+        resolve.deployment(head.tenant, id),
+        200,
+        (common) => ({
+          type: 'RollbackDeployment',
+          deployment_id: id,
+          to: to === null ? null : bodyVersionRef(to),
+          new_id,
+          ...common,
+        }),
+        sameDeployment(id),
+      );
+    },
+  );
+
+  server.post(
+    '/deploy',
+    {
+      config: { permission: 'deployment:write' },
+      schema: {
+        summary: 'Tell of a deployment that is done, by the names of the model and the version',
+        tags: ['deployments'],
+        body: deployBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply) => {
+      const { body } = request;
+      const head = commandHead(request, {
+        reason: body.reason,
+        declared_by: body.deployed_by ?? body.declared_by,
+      });
+      const deployment_id = newId();
+      return await askModel(
+        ask,
+        reply,
+        head,
+        resolve.model(head.tenant, body.model_name ?? body.model!),
+        201,
+        (common) => ({
+          type: 'Deploy',
+          version: bodyVersionRef(body.version),
+          deployment_id,
+          environment: body.deployment_target ?? body.environment!,
+          region: body.region ?? null,
+          endpoint_url: body.endpoint_url ?? null,
+          strategy: body.strategy,
+          traffic_percent: body.traffic_percent ?? null,
+          config: body.config ?? {},
+          external_ref: body.external_ref ?? null,
+          status: 'deployed',
+          ...common,
+        }),
+        begunDeployment(deployment_id),
       );
     },
   );

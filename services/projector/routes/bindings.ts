@@ -9,7 +9,7 @@ import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery, readList } from '../lists.ts';
 import type { ListOf } from '../lists.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { encoded, filterText, sendJson, sendResource, shown, where } from './reading.ts';
+import { encodedPage, filterText, sendJson, sendResource, shown, where } from './reading.ts';
 import type { Reading } from './reading.ts';
 
 const bindingsQuery = z.strictObject({
@@ -97,11 +97,7 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
         const versionId =
           query.version_id === undefined ? undefined : await versionIdOf(tenant, query.version_id);
         const page = await readList<Row>(reader, query, bindingsOf(tenant, query, versionId));
-        return encoded({
-          items: page.rows.map((row) => resourceOf(tenant, row)),
-          next_page_token: page.nextPageToken,
-          total_count: page.totalCount,
-        });
+        return encodedPage(page, (row) => resourceOf(tenant, row));
       });
       return sendJson(reply, json);
     },
