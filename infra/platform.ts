@@ -10,6 +10,7 @@ import { buildServer } from './http/server.ts';
 import type { HttpServer } from './http/server.ts';
 import { openKafka } from './kafka/open.ts';
 import type { Kafka } from './kafka/open.ts';
+import { openAuditRecords } from './postgres/audit.ts';
 import { openDatabaseClock } from './postgres/clock.ts';
 import type { Clock } from './postgres/clock.ts';
 import { openPool } from './postgres/connect.ts';
@@ -150,8 +151,12 @@ export async function serveHttp(
   service: HttpService,
 ): Promise<{ address: string; close: () => Promise<void> }> {
   const { logger, pool, registry } = platform;
+  const audit = openAuditRecords(pool, (error, dropped) =>
+    logger.warn({ err: error, dropped }, 'refusals could not be written to the audit trail'),
+  );
   const server = buildServer({
     logger,
+    audit,
     keyring: openKeyring(pool, service.identity),
     metrics: requestMetrics(registry),
   });
@@ -195,6 +200,7 @@ export async function serveHttp(
       isEnding = true;
       service.endStreams?.();
       await server.close();
+      await audit.close();
     },
   };
 }

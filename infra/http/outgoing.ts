@@ -11,7 +11,9 @@ export class OutgoingFailed extends Error {
   readonly retryable = true;
 }
 
-const inward = new BlockList();
+// one list a family: a list of both takes an IPv4 address for one that is written in IPv6
+const inward4 = new BlockList();
+const inward6 = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -25,7 +27,7 @@ for (const [network, prefix] of [
   ['224.0.0.0', 4],
   ['240.0.0.0', 4],
 ] as const)
-  inward.addSubnet(network, prefix, 'ipv4');
+  inward4.addSubnet(network, prefix, 'ipv4');
 for (const [network, prefix] of [
   ['::', 128],
   ['::1', 128],
@@ -38,12 +40,13 @@ for (const [network, prefix] of [
   ['fe80::', 10],
   ['ff00::', 8],
 ] as const)
-  inward.addSubnet(network, prefix, 'ipv6');
+  inward6.addSubnet(network, prefix, 'ipv6');
 
 /** Whether an address is private, loopback, link-local, or none of one host on the internet. */
 export const isInward = (address: string): boolean => {
   const family = isIP(address);
-  return family === 0 || inward.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  if (family === 0) return true;
+  return family === 6 ? inward6.check(address, 'ipv6') : inward4.check(address, 'ipv4');
 };
 
 /** Resolves as usual, but gives only addresses that may be reached; what is checked here is what is connected to. */
@@ -119,6 +122,10 @@ export function fetchJson(address: string, options: Outgoing): Promise<unknown> 
         });
       },
     );
-    request.on('error', (error) => fail(`${url.origin} does not answer`, error));
+    request.on('error', (error) =>
+      error instanceof OutgoingFailed
+        ? reject(error)
+        : fail(`${url.origin} does not answer`, error),
+    );
   });
 }

@@ -83,6 +83,8 @@ export class Problem extends Error {
   readonly code: ProblemCode;
   readonly status: number;
   readonly facts: object;
+  /** What was asked of which stream, where a command was refused. */
+  about: { action: string; stream: string } | null = null;
 
   constructor(code: ProblemCode, facts: object = {}, options?: { cause?: unknown }) {
     super(codes[code].title, options);

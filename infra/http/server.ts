@@ -16,10 +16,12 @@ import type { Permission, Principal } from '#events/access.ts';
 import { AssertionFailed } from '#events/decider.ts';
 import { LogUnavailable } from '#events/log.ts';
 import type { Keyring } from '#infra/auth/keys.ts';
+import type { AuditRecords } from '#infra/postgres/audit.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { RequestMetrics } from '#infra/telemetry/metrics.ts';
 import { faultsOfBody, faultsOfSchema, tooDeep } from './faults.ts';
 import { Problem } from './problems.ts';
+import { refusalOf } from './refusals.ts';
 import type { Fault } from './problems.ts';
 
 /** A body may hold one event's data and its names. */
@@ -110,6 +112,8 @@ export type ServerOptions = {
   logger: Logger;
   keyring: Keyring;
   metrics: RequestMetrics;
+  /** Where refusals are kept; absent where nobody asks for them. */
+  audit?: AuditRecords;
 };
 
 /**
@@ -117,7 +121,7 @@ export type ServerOptions = {
  * and bodies are validated by zod schemas, every fault at once; nothing of an unexpected error reaches the client.
  */
 export function buildServer(options: ServerOptions): HttpServer {
-  const { keyring, metrics } = options;
+  const { keyring, metrics, audit } = options;
   const logger: FastifyBaseLogger = options.logger;
   const server: HttpServer = Fastify({
     loggerInstance: logger,
@@ -248,11 +252,21 @@ export function buildServer(options: ServerOptions): HttpServer {
   });
 
   server.setErrorHandler((error: FastifyError | Error, request, reply) =>
-    answerProblem(error, request, reply),
+    refuse(problemOf(error), request, reply),
   );
-  server.setNotFoundHandler((request, reply) =>
-    answerProblem(new Problem('not_found'), request, reply),
-  );
+  server.setNotFoundHandler((request, reply) => refuse(new Problem('not_found'), request, reply));
+
+  /** What must be kept for the audit trail is kept before the answer. */
+  function refuse(
+    problem: Problem,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): FastifyReply | Promise<FastifyReply> {
+    const refusal = audit === undefined ? null : refusalOf(request, problem);
+    const noted = refusal === null ? undefined : audit!.note(refusal.refused, refusal.always);
+    if (noted === undefined) return answerProblem(problem, request, reply);
+    return noted.then(() => answerProblem(problem, request, reply));
+  }
 
   function answerProblem(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const problem = problemOf(error);

@@ -18,6 +18,7 @@ import { bootstrap } from './bootstrap.ts';
 import { askMetrics } from './metrics.ts';
 import { openRelay } from './relay.ts';
 import { openResolve } from './resolve.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { eventRoutes } from './routes/events.ts';
 import type { EventStreams } from './routes/events.ts';
 import { keyRoutes } from './routes/keys.ts';
@@ -120,6 +121,7 @@ export function commandApiApp(deps: {
       roleBindingRoutes(server, { ask, streams });
       tenantRoutes(server, { ask, pool });
       tokenRoutes(server, { tokens: deps.tokens });
+      auditRoutes(server, { pool, resolve });
       trainingRoutes(server, { submitTraining });
       eventStreams = eventRoutes(server, { log, resolve, follower });
     },

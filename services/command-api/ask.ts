@@ -319,11 +319,11 @@ export function openAsk(options: {
       const wish = informed(waiting, state, at);
       const command =
         principal === undefined || kind.admit === null ? wish : kind.admit(principal, state, wish);
-      if (command instanceof Problem) return missingAs(asked, command);
+      if (command instanceof Problem) return refused(asked, wish, command);
       const decision = kind.decider.decide(state, command);
       if (decision.refusal !== undefined) {
         const { code, ...facts } = decision.refusal;
-        return missingAs(asked, new Problem(code, facts));
+        return refused(asked, wish, new Problem(code, facts));
       }
       return draft(asked, decision.events, at);
     } catch (error) {
@@ -613,9 +613,13 @@ export function openAsk(options: {
   };
 }
 
-/** What is not there and what may not be seen are told in the same words. */
-const missingAs = ({ missing }: Pick<Anything, 'missing'>, problem: Problem): Problem =>
-  problem.code === 'model_not_found' && missing !== undefined ? missing() : problem;
+/** A refusal with what was asked. What is not there and what may not be seen are told in the same words. */
+function refused({ missing, stream }: Anything, command: unknown, because: Problem): Problem {
+  const problem = because.code === 'model_not_found' && missing !== undefined ? missing() : because;
+  const { type: action } = command as { type: string };
+  problem.about = { action, stream };
+  return problem;
+}
 
 const noKeys: readonly KeyEffect[] = [];
 const noStreams: ReadonlySet<string> = new Set();

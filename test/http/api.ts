@@ -12,6 +12,7 @@ import { documentRoutes, operationRoutes } from '#infra/http/operations.ts';
 import { buildServer } from '#infra/http/server.ts';
 import type { RouteAccess } from '#infra/http/server.ts';
 import { openDatabaseClock } from '#infra/postgres/clock.ts';
+import { openAuditRecords } from '#infra/postgres/audit.ts';
 import { openPool } from '#infra/postgres/connect.ts';
 import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
 import { followHead } from '#infra/postgres/tail.ts';
@@ -82,8 +83,10 @@ export async function openApi(databaseUrl: string, verifiers: TokenVerifiers = n
     tokens: verifiers.tokens,
   });
   await commandApi.start({ adminKey, serviceKey: undefined });
+  const audit = openAuditRecords(pool, onError);
   const server = buildServer({
     logger,
+    audit,
     keyring: openKeyring(pool, verifiers),
     metrics: requestMetrics(registry),
   });
@@ -171,6 +174,7 @@ export async function openApi(databaseUrl: string, verifiers: TokenVerifiers = n
       agent.destroy();
       commandApi.endStreams();
       await server.close();
+      await audit.close();
       await commandApi.stop();
       await follower.close();
       clock.close();

@@ -81,7 +81,7 @@ POST /deployments/:id/traffic · POST /deployments/:id/rollback · POST /deploy
 POST /bindings · GET /bindings · GET /bindings/:id · PUT /bindings/:id · PATCH /bindings/:id · DELETE /bindings/:id
 GET /models/:model/timeline · GET /stats · GET /events · GET /events/:id
 POST /api-keys · GET /api-keys · DELETE /api-keys/:id · POST /training-completed
-PUT /role-bindings · GET /role-bindings · DELETE /role-bindings · POST /tokens · POST /tenants · GET /tenants
+PUT /role-bindings · GET /role-bindings · DELETE /role-bindings · POST /tokens · POST /tenants · GET /tenants · GET /audit
 `
   .split(/\n|·/)
   .map((call) => call.trim())

@@ -1,7 +1,10 @@
 // The command API and the projector behind one real HTTP server, as `npm start` has them.
 import { openKeyring } from '#infra/auth/keys.ts';
+import type { TokenVerifiers } from '#infra/auth/keys.ts';
 import { buildServer } from '#infra/http/server.ts';
+import type { RouteAccess } from '#infra/http/server.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
+import { openAuditRecords } from '#infra/postgres/audit.ts';
 import { openDatabaseClock } from '#infra/postgres/clock.ts';
 import { openPool } from '#infra/postgres/connect.ts';
 import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
@@ -16,8 +19,10 @@ const adminKey = 'admin-key-of-a-test-0123456789abcdef';
 
 export type Answer = { status: number; headers: Headers; body: Record<string, never> };
 
-export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: null }) {
-  const { kafka } = options;
+export async function serveRegistry(
+  options: { kafka?: Kafka | null; identity?: TokenVerifiers } = {},
+) {
+  const { kafka = null, identity = { tokens: null, oidc: null } } = options;
   const database = await freshDatabase();
   const { url } = database;
   await migrate(url, logMigrations);
@@ -30,15 +35,22 @@ export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: 
   const registry = new Registry();
   const common = { databaseUrl: url, pool, follower, clock, registry, logger };
   const failpoint = (): void => undefined;
-  const commandApi = commandApiApp({ ...common, kafka, failpoint, tokens: null });
+  const commandApi = commandApiApp({ ...common, kafka, failpoint, tokens: identity.tokens });
   await commandApi.start({ adminKey, serviceKey: undefined });
   const { log } = commandApi;
   const projector = projectorApp({ ...common, log, kafka, failpoint });
   await projector.start();
+  const audit = openAuditRecords(pool, onError);
   const server = buildServer({
     logger,
-    keyring: openKeyring(pool),
+    keyring: openKeyring(pool, identity),
+    audit,
     metrics: requestMetrics(new Registry()),
+  });
+  const routes: { method: string; url: string; permission: RouteAccess }[] = [];
+  server.addHook('onRoute', (route) => {
+    for (const method of [route.method].flat())
+      routes.push({ method, url: route.url, permission: route.config!.permission! });
   });
   await server.register(
     async (scope) => {
@@ -80,6 +92,8 @@ export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: 
     pool,
     log,
     registry,
+    /** Every route that is served. */
+    routes,
     projector,
     call,
     commandApi,
@@ -89,6 +103,7 @@ export async function serveRegistry(options: { kafka: Kafka | null } = { kafka: 
     post: (path: string, body: object) => call('POST', path, body),
     async stop(): Promise<void> {
       await server.close();
+      await audit.close();
       await projector.stop();
       await commandApi.stop();
       await follower.close();
