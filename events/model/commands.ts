@@ -5,7 +5,10 @@ import type { Actor } from '../envelope.ts';
 import type { Pointer, PolicyInForce } from '../policy/policy.ts';
 import type { BindingStatus } from './binding-events.ts';
 import type { ModelEventData } from './events.ts';
-import type { DeploymentStatus, Stage, Strategy } from './shapes.ts';
+import type { Dependence } from './four-eyes.ts';
+import type { GateResult } from './gates.ts';
+import type { PromotionState } from './promotion-row.ts';
+import type { DeploymentStatus, Readiness, Stage, Strategy } from './shapes.ts';
 
 /** How a caller names a version under its model: `{version}` in a path, or a number or text (label, then number) in a body. */
 export type VersionRef =
@@ -88,7 +91,26 @@ export type ModelCommand =
   | (OnVersion & { type: 'StartTesting' })
   | (OnVersion & { type: 'Approve' })
   | (OnVersion & { type: 'Reject' })
-  | (OnVersion & { type: 'Promote'; to_stage: Stage })
+  | (OnVersion & {
+      type: 'Promote';
+      to_stage: Stage;
+      /** Past gates and approvals, by an admin with a reason; it is marked, and raises an alert. */
+      break_glass?: boolean;
+    })
+  | (OnVersion & {
+      type: 'RequestPromotion';
+      promotion_request_id: string;
+      to_stage: 'staging' | 'production';
+      /** The policy's own hand promotes as soon as it is agreed to. */
+      auto_execute: boolean;
+    })
+  | (Common & {
+      type: 'DecidePromotion';
+      promotion_request_id: string;
+      decision: 'approve' | 'reject';
+    })
+  | (Common & { type: 'WithdrawPromotion'; promotion_request_id: string })
+  | (Common & { type: 'SettlePromotion'; promotion_request_id: string })
   | (OnVersion & {
       type: 'Demote';
       /** null: one rung down. */
@@ -182,6 +204,47 @@ export type ModelRefusal =
       wanted: 'deployment' | 'default' | 'binding';
     }
   | { code: 'model_inactive'; state: string }
+  /** The role in the model's scope does not do; a permission is judged before. */
+  | {
+      code: 'forbidden';
+      required_role: readonly Role[];
+      because: 'break_glass' | 'approval' | 'not_the_requester' | 'scope_change';
+    }
+  | { code: 'reason_required' }
+  | {
+      code: 'skip_not_allowed';
+      number: number;
+      from: Stage;
+      to: Stage;
+      legal_transitions: readonly Stage[];
+    }
+  | { code: 'artifact_unusable'; number: number; artifact: 'quarantined' | 'purged' }
+  | {
+      code: 'digest_required';
+      number: number;
+      to_stage: Stage;
+      missing: readonly ('content_digest' | 'artifact_uri')[];
+    }
+  | { code: 'not_ready'; number: number; readiness: Readiness; required: 'approved' }
+  | { code: 'gates_failed'; number: number; failed_gates: readonly GateResult[] }
+  | {
+      code: 'approvals_missing';
+      number: number;
+      missing_approvals: number;
+      required_role: 'approver' | 'admin';
+      /** The request that waits for them; null: there is none yet. */
+      promotion_request_id: string | null;
+    }
+  | { code: 'break_glass_forbidden'; scopes: readonly string[] }
+  | {
+      code: 'not_independent';
+      because: Dependence;
+      number: number;
+      required_role: 'approver' | 'admin';
+    }
+  | { code: 'promotion_not_found'; promotion_request_id: string }
+  | { code: 'promotion_open'; promotion_request_id: string; to_stage: Stage }
+  | { code: 'promotion_ended'; promotion_request_id: string; state: PromotionState }
   | { code: 'not_deployed'; deployment_id: string; status: DeploymentStatus }
   /** No other version ran there, or not the one that was named. */
   | {

@@ -4,6 +4,9 @@ import type { ArchiveCause, ModelCommand, ModelRefusal, Use } from './commands.t
 import { stages } from './shapes.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import type { Readiness, Stage } from './shapes.ts';
+import { failedOf } from './gates.ts';
+import { grantFor, openGrant } from './rungs.ts';
+import type { Grant } from './rungs.ts';
 import type { ModelState } from './state.ts';
 import type { Version } from './version-row.ts';
 
@@ -187,6 +190,7 @@ export function promotion(
   toStage: 'staging' | 'production',
   reason: string | null,
   takesDefault = false,
+  grant: Grant = openGrant(version),
 ): ModelEvent[] {
   const incumbentNumber = toStage === 'production' ? state.model?.production.at(-1) : undefined;
   const found = incumbentNumber === undefined ? undefined : state.versions.get(incumbentNumber);
@@ -195,20 +199,44 @@ export function promotion(
     ...versionRef(version),
     from_stage: version.stage,
     to_stage: toStage,
-    mode: version.stage === 'deprecated' ? 'reinstate' : 'normal',
-    promotion_request_id: null,
-    approvals: [],
-    gates: [],
-    policy_ref: null,
+    ...grant,
     content_digest: version.facts.content_digest,
-    evidence_digest: null,
     superseded_version_id: incumbent?.facts.version_id ?? null,
     previous_production_version_id: incumbent?.facts.version_id ?? null,
     rollback_of: null,
     reason,
   };
   const displaced = incumbent === undefined ? [] : displacing(state, incumbent, version);
-  return [...displaced, { type: 'model.promoted', data: promoted }];
+  const events: ModelEvent[] = [...displaced, { type: 'model.promoted', data: promoted }];
+  return grant.mode === 'break_glass' ? [...events, glassBroken(promoted)] : events;
+}
+
+/** Stays until somebody has looked at it. */
+const glassBroken = ({
+  model_id,
+  version_id,
+  number,
+  to_stage,
+  gates,
+  reason,
+}: ModelEventData<'model.promoted'>): ModelEvent => ({
+  type: 'alert.raised',
+  data: {
+    model_id,
+    version_id,
+    number,
+    alert: `break_glass:${number}`,
+    kind: 'break_glass',
+    detail: { to_stage, reason, failed_gates: failedOf(gates) },
+  },
+});
+
+/** Why a version cannot be promoted to this stage from where it is, whatever policy says; null if it can. */
+export function climb(state: ModelState, version: Candidate, to: Stage): ModelRefusal | null {
+  if (ladder[version.stage][to] !== 'promote') return illegalStage(version.stage, to).refusal!;
+  if (to === 'production' && state.model?.state === 'inactive')
+    return { code: 'model_inactive', state: state.model.state };
+  return null;
 }
 
 export function promote(
@@ -218,14 +246,13 @@ export function promote(
 ): Outcome {
   const { to_stage } = command;
   if (version.stage === to_stage) return { events: [] };
-  if (
-    ladder[version.stage][to_stage] !== 'promote' ||
-    (to_stage !== 'staging' && to_stage !== 'production')
-  )
-    return illegalStage(version.stage, to_stage);
-  if (to_stage === 'production' && state.model!.state === 'inactive')
-    return { refusal: { code: 'model_inactive', state: state.model!.state } };
-  return { events: promotion(state, version, to_stage, command.reason) };
+  const refusal = climb(state, version, to_stage);
+  if (refusal !== null) return { refusal };
+  const to = to_stage === 'staging' ? to_stage : 'production';
+  const how = { break_glass: command.break_glass ?? false, automated: false };
+  const granted = grantFor(state, version, to, command, how);
+  if (granted.refusal !== undefined) return granted;
+  return { events: promotion(state, version, to, command.reason, false, granted.grant) };
 }
 
 export function demote(version: Version, command: CommandOf<'Demote'>): Outcome {

@@ -52,6 +52,8 @@ export type Version = {
   promoted_digest: ModelEventData<'model.promoted'>['content_digest'];
   /** Who last changed what approvals look at, and in which event; at first who made the version. */
   evidence_by: { actor: Actor; event_id: string };
+  /** Who supplied each part of the evidence and in which event, by field; `*`: with the version itself. */
+  supplied_by: Readonly<Record<string, { subject: string; event_id: string }>>;
   deleted_at: string | null;
   deprecated_at: string | null;
   sunset_at: string | null;
@@ -177,6 +179,7 @@ const versionHandlers: ModelEventHandlers<Version | NoRow, Version> = {
       was_in_production: false,
       promoted_digest: null,
       evidence_by: { actor: event.actor, event_id: event.id },
+      supplied_by: { '*': { subject: event.actor.subject, event_id: event.id } },
       deleted_at: null,
       deprecated_at: null,
       sunset_at: null,
@@ -230,8 +233,15 @@ const versionHandlers: ModelEventHandlers<Version | NoRow, Version> = {
   'version.updated': (row, event) => {
     const version = changed(row, event);
     version.facts = { ...version.facts, ...event.data.changed };
-    if (Object.keys(event.data.changed).some((field) => evidenceFields.has(field)))
+    const supplied = Object.keys(event.data.changed).filter((field) => evidenceFields.has(field));
+    if (supplied.length > 0) {
       version.evidence_by = { actor: event.actor, event_id: event.id };
+      const source = { subject: event.actor.subject, event_id: event.id };
+      version.supplied_by = {
+        ...version.supplied_by,
+        ...Object.fromEntries(supplied.map((field) => [field, source])),
+      };
+    }
     return version;
   },
   'version.activated': (row, event) => ({ ...changed(row, event), activation: 'active' }),

@@ -25,6 +25,39 @@ const codes = {
   illegal_transition: { status: 409, title: 'There is no way from here to there' },
   in_use: { status: 409, title: 'The version is in use' },
   version_retired: { status: 409, title: 'The version is deprecated or archived' },
+  promotion_not_found: { status: 404, title: 'There is no such promotion request' },
+  skip_not_allowed: { status: 409, title: 'The policy allows no skip; promote to staging first' },
+  artifact_unusable: { status: 409, title: 'The bytes of the version are quarantined or gone' },
+  digest_required: {
+    status: 422,
+    title: 'The policy asks for bytes that can be told from others: a digest, and where they are',
+  },
+  not_ready: { status: 409, title: 'The version is not approved as fit; have it approved first' },
+  gates_failed: {
+    status: 409,
+    title: 'A gate of the policy fails; `failed_gates` says what was measured and what is asked',
+  },
+  approvals_missing: {
+    status: 409,
+    title: 'Approvals are missing; request the promotion, and let others approve it',
+  },
+  break_glass_forbidden: { status: 403, title: 'The policy forbids to break the glass' },
+  reason_required: { status: 422, title: 'This is done with a reason, or not at all' },
+  not_independent: {
+    status: 403,
+    title: 'Four eyes: the approval would not count; somebody else must give it',
+  },
+  promotion_open: { status: 409, title: 'The version has a live request for this stage' },
+  promotion_ended: { status: 409, title: 'The promotion request has ended' },
+  policy_bound: {
+    status: 409,
+    title: 'A wider scope asks for more; a narrower one may only tighten',
+  },
+  loosening_forbidden: { status: 403, title: 'Only an admin of the tenant may loosen a policy' },
+  keep_needs_multi_production: {
+    status: 422,
+    title: 'What is displaced stays in production only where there may be several',
+  },
   model_inactive: { status: 409, title: 'The model is not active' },
   not_deployed: { status: 409, title: 'The deployment takes no traffic, as it is not deployed' },
   nothing_to_roll_back_to: {

@@ -1,0 +1,70 @@
+// Four eyes: who may agree to what others did. People are compared by subject; a declared name can exclude, never include.
+import type { Role } from '../access.ts';
+import type { Actor } from '../envelope.ts';
+import type { Asker } from './commands.ts';
+import type { Judged } from './evidence.ts';
+
+export type Dependence =
+  | 'service'
+  | 'requested'
+  | 'registered'
+  | 'changed_evidence'
+  | 'acts_by_grant_of_requester'
+  | 'acts_by_grant_of_registrar'
+  | 'acts_by_grant_of_evidence_changer';
+
+type Person = Pick<Asker, 'subject' | 'type' | 'granted_by'>;
+type Involved = Pick<Actor, 'subject' | 'declared_by'>;
+
+const isNamedBy = (subject: string, { subject: own, declared_by }: Involved): boolean =>
+  subject === own || subject === declared_by;
+
+/** Why somebody's word on what these did does not count; null if it does. */
+function dependence(
+  person: Person,
+  involved: readonly { actor: Involved; did: Dependence; granted: Dependence }[],
+): Dependence | null {
+  if (person.type !== 'user') return 'service';
+  for (const { actor, did, granted } of involved) {
+    if (isNamedBy(person.subject, actor)) return did;
+    if (person.granted_by.some((giver) => isNamedBy(giver, actor))) return granted;
+  }
+  return null;
+}
+
+const registrarOf = (actor: Involved) =>
+  ({ actor, did: 'registered', granted: 'acts_by_grant_of_registrar' }) as const;
+
+/** Whether a person's approval of a promotion counts, as things stand. */
+export const whyApprovalDoesNotCount = (
+  person: Person,
+  requestedBy: Involved,
+  version: Pick<Judged, 'evidence_by'> & { created_by: Actor },
+): Dependence | null =>
+  dependence(person, [
+    { actor: requestedBy, did: 'requested', granted: 'acts_by_grant_of_requester' },
+    registrarOf(version.created_by),
+    ...(version.evidence_by === null
+      ? []
+      : [
+          {
+            actor: version.evidence_by.actor,
+            did: 'changed_evidence',
+            granted: 'acts_by_grant_of_evidence_changer',
+          } as const,
+        ]),
+  ]);
+
+/** Whether a person may say that a version is fit: not who registered it. */
+export const whyAssessmentDoesNotCount = (
+  person: Person,
+  { created_by }: { created_by: Actor },
+): Dependence | null => dependence(person, [registrarOf(created_by)]);
+
+/** Roles that may do what an approver may, and an admin. */
+const approving: Record<'approver' | 'admin', readonly Role[]> = {
+  approver: ['approver', 'admin'],
+  admin: ['admin'],
+};
+export const rolesThatApprove = (required: 'approver' | 'admin'): readonly Role[] =>
+  approving[required];
