@@ -208,7 +208,7 @@ export type ModelRefusal =
   | {
       code: 'forbidden';
       required_role: readonly Role[];
-      because: 'break_glass' | 'approval' | 'not_the_requester' | 'scope_change';
+      because: 'break_glass' | 'approval' | 'not_the_requester';
     }
   | { code: 'reason_required' }
   | {

@@ -2,11 +2,29 @@
 import type { Decider, Decision } from '../decider.ts';
 import { isDigits } from '../names.ts';
 import { createBinding, removeBinding, updateBinding } from './bindings.ts';
-import type { ModelCommand, ModelPatch, ModelRefusal, NewVersion, VersionRef } from './commands.ts';
+import type {
+  Common,
+  ModelCommand,
+  ModelPatch,
+  ModelRefusal,
+  NewVersion,
+  VersionRef,
+} from './commands.ts';
 import { rollbackDeployment } from './deployment-rollback.ts';
 import { deploy, reportDeployment, undeploy } from './deployments.ts';
+import type { Judged } from './evidence.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
+import type { PromotionRequest } from './promotion-row.ts';
 import {
+  decidePromotion,
+  requestPromotion,
+  settlePromotion,
+  withdrawPromotion,
+  withStaledRequests,
+} from './promotions.ts';
+import { grantFor } from './rungs.ts';
+import {
+  approveFitness,
   archive,
   becomesDefault,
   demote,
@@ -84,12 +102,7 @@ function registerModel(
     data: { model_id: command.model_id, serial: 0, name: command.name, ...command.facts },
   };
   if (command.first_version === null) return { events: [registered] };
-  const first = newVersion(
-    command.model_id,
-    initialModelState(),
-    command.first_version,
-    command.reason,
-  );
+  const first = newVersion(command.model_id, initialModelState(), command.first_version, command);
   return first.refusal === undefined ? { events: [registered, ...first.events] } : first;
 }
 
@@ -98,7 +111,7 @@ function newVersion(
   modelId: string,
   state: ModelState,
   version: NewVersion,
-  reason: string | null,
+  common: Common,
 ): Outcome {
   const { facts, version_id, readiness, stage } = version;
   const number = (state.model?.last_number ?? 0) + 1;
@@ -133,13 +146,25 @@ function newVersion(
     stage: 'development',
     readiness,
   };
-  const made = { facts: data, stage: data.stage };
+  const made: Judged = {
+    facts: data,
+    stage: data.stage,
+    readiness,
+    artifact: 'none',
+    evidence_by: null,
+    supplied_by: {},
+  };
+  const begun: ModelEvent[] = [
+    { type: 'model.versioned', data },
+    ...becomesDefault(state, made, version.is_default),
+  ];
+  if (stage === 'development') return { events: begun };
+  const how = { break_glass: false, automated: false };
+  const granted = grantFor(state, made, stage, common, how);
+  if (granted.refusal !== undefined) return granted;
+  const { reason } = common;
   return {
-    events: [
-      { type: 'model.versioned', data },
-      ...becomesDefault(state, made, version.is_default),
-      ...(stage === 'development' ? [] : promotion(state, made, stage, reason, version.is_default)),
-    ],
+    events: [...begun, ...promotion(state, made, stage, reason, version.is_default, granted.grant)],
   };
 }
 
@@ -184,7 +209,7 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
     case 'UpdateModel':
       return updateModel(state.model, command.patch);
     case 'CreateVersion':
-      return newVersion(state.model.model_id, state, command.version, command.reason);
+      return newVersion(state.model.model_id, state, command.version, command);
     case 'ReportDeployment':
     case 'Undeploy':
     case 'ShiftTraffic':
@@ -193,6 +218,15 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
       if (deployment === undefined)
         return { refusal: { code: 'deployment_not_found', deployment_id: command.deployment_id } };
       return decideDeployment(state, deployment, command);
+    }
+    case 'DecidePromotion':
+    case 'WithdrawPromotion':
+    case 'SettlePromotion': {
+      const { promotion_request_id } = command;
+      const request = state.promotionRequests.get(promotion_request_id);
+      return request === undefined
+        ? { refusal: { code: 'promotion_not_found', promotion_request_id } }
+        : onRequest(state, request, command);
     }
     case 'UpdateBinding':
     case 'RemoveBinding': {
@@ -208,6 +242,7 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
     case 'Approve':
     case 'Reject':
     case 'Promote':
+    case 'RequestPromotion':
     case 'Demote':
     case 'Deprecate':
     case 'Archive':
@@ -220,6 +255,24 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
         return { refusal: { code: 'version_not_found', version: showVersionRef(command.version) } };
       return decideVersion(state, version, command);
     }
+  }
+}
+
+function onRequest(
+  state: ModelState,
+  request: PromotionRequest,
+  command: Extract<
+    ModelCommand,
+    { type: 'DecidePromotion' | 'WithdrawPromotion' | 'SettlePromotion' }
+  >,
+): Outcome {
+  switch (command.type) {
+    case 'DecidePromotion':
+      return decidePromotion(state, request, command);
+    case 'WithdrawPromotion':
+      return withdrawPromotion(request, command);
+    case 'SettlePromotion':
+      return settlePromotion(state, request, command);
   }
 }
 
@@ -257,11 +310,13 @@ function decideVersion(state: ModelState, version: Version, command: VersionComm
     case 'StartTesting':
       return moveReadiness(version, 'version.testing_started', 'testing', command.reason);
     case 'Approve':
-      return moveReadiness(version, 'version.approved', 'approved', command.reason);
+      return approveFitness(version, command);
     case 'Reject':
       return moveReadiness(version, 'version.rejected', 'rejected', command.reason);
     case 'Promote':
       return promote(state, version, command);
+    case 'RequestPromotion':
+      return requestPromotion(state, version, command);
     case 'Demote':
       return demote(version, command);
     case 'Deprecate':
@@ -281,7 +336,10 @@ function decideVersion(state: ModelState, version: Version, command: VersionComm
 
 export const modelDecider: Decider<ModelState, ModelCommand, ModelEvent, ModelRefusal> = {
   initial: initialModelState,
-  decide: decideModel,
+  decide: (state, command) => {
+    const { events, refusal } = decideModel(state, command);
+    return refusal === undefined ? { events: withStaledRequests(state, events) } : { refusal };
+  },
   evolve: (state, event) => evolveModelState(state, event),
   fork: forkModelState,
 };

@@ -20,5 +20,8 @@ export const supplierOf = (
 
 const fields = [...evidenceFields].sort();
 
-export const evidenceDigestOf = ({ facts, readiness }: Pick<Judged, 'facts' | 'readiness'>): string =>
+export const evidenceDigestOf = ({
+  facts,
+  readiness,
+}: Pick<Judged, 'facts' | 'readiness'>): string =>
   digestOf([readiness, ...fields.map((field) => facts[field as keyof typeof facts])]);

@@ -11,6 +11,9 @@ const writesModel = needs('model:write');
 const writesVersion = needs('version:write');
 const assesses = needs('version:assess');
 const changesStage = needs('stage:change');
+const requests = needs('promotion:request');
+const decides = needs('promotion:decide');
+const settles = needs('retention:attribute');
 const archives = needs('version:archive');
 const deploys = needs('deployment:write');
 const stages = needs('version:write', 'stage:change');
@@ -59,6 +62,13 @@ export function neededFor(command: ModelCommand, place: Place): readonly Needed[
     case 'Restore':
     case 'SetDefault':
       return changesStage;
+    case 'RequestPromotion':
+    case 'WithdrawPromotion':
+      return requests;
+    case 'DecidePromotion':
+      return decides;
+    case 'SettlePromotion':
+      return settles;
     case 'Archive':
       return command.because.cause === 'manual' &&
         command.because.rule === null &&

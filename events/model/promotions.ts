@@ -27,7 +27,13 @@ type StaleCause = ModelEventData<'promotion.staled'>['because'];
 
 const hourMs = 60 * 60 * 1000;
 
-const refOf = ({ promotion_request_id, model_id, version_id, number, label }: PromotionRequest) => ({
+const refOf = ({
+  promotion_request_id,
+  model_id,
+  version_id,
+  number,
+  label,
+}: PromotionRequest) => ({
   promotion_request_id,
   model_id,
   version_id,
@@ -40,7 +46,10 @@ const staled = (
   because: StaleCause,
   gates: GateResult[] = [],
   reason: string | null = null,
-): ModelEvent => ({ type: 'promotion.staled', data: { ...refOf(request), because, gates, reason } });
+): ModelEvent => ({
+  type: 'promotion.staled',
+  data: { ...refOf(request), because, gates, reason },
+});
 
 /** What a request bound itself to when it was made. */
 const boundOf = (request: PromotionRequest) => ({
@@ -77,7 +86,11 @@ export function requestPromotion(
   const ended = live === null ? null : ending(state, live, command);
   if (live !== null && ended === null)
     return {
-      refusal: { code: 'promotion_open', promotion_request_id: live.promotion_request_id, to_stage: to },
+      refusal: {
+        code: 'promotion_open',
+        promotion_request_id: live.promotion_request_id,
+        to_stage: to,
+      },
     };
   const gates = gatesAsked(state, version, to, in_force, at);
   const refusal = rungRefusal(version, to, in_force, gates);
@@ -97,7 +110,11 @@ export function requestPromotion(
       to_stage: to,
       content_digest,
       evidence_digest: evidenceDigestOf(version),
-      policy_ref: ref ?? { scopes: [], versions: [], digest: boundTo(version, in_force).policy_digest },
+      policy_ref: ref ?? {
+        scopes: [],
+        versions: [],
+        digest: boundTo(version, in_force).policy_digest,
+      },
       approvals_required: approvalsRequired(in_force, to),
       gates,
       auto_execute: command.auto_execute,
@@ -177,7 +194,9 @@ export function withdrawPromotion(
     };
   const isOwn = asker.subject === request.requested_by.subject;
   if (!isOwn && asker.role !== 'admin' && asker.role !== 'system_admin')
-    return { refusal: { code: 'forbidden', required_role: ['admin'], because: 'not_the_requester' } };
+    return {
+      refusal: { code: 'forbidden', required_role: ['admin'], because: 'not_the_requester' },
+    };
   return { events: [{ type: 'promotion.withdrawn', data: { ...refOf(request), reason } }] };
 }
 

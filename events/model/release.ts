@@ -4,6 +4,7 @@ import type { ArchiveCause, ModelCommand, ModelRefusal, Use } from './commands.t
 import { stages } from './shapes.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import type { Readiness, Stage } from './shapes.ts';
+import { whyAssessmentDoesNotCount } from './four-eyes.ts';
 import { failedOf } from './gates.ts';
 import { grantFor, openGrant } from './rungs.ts';
 import type { Grant } from './rungs.ts';
@@ -352,6 +353,25 @@ export function moveReadiness(
     events: [
       { type, data: { ...versionRef(version), from_readiness: from, to_readiness: to, reason } },
     ],
+  };
+}
+
+/** Under a policy that asks for evidence, who registered a version does not say that it is fit. */
+export function approveFitness(version: Version, command: CommandOf<'Approve'>): Outcome {
+  const { asker, in_force, reason } = command;
+  const { evidence_required, approvals } = in_force.policy;
+  const because =
+    evidence_required && version.readiness !== 'approved'
+      ? whyAssessmentDoesNotCount(asker, version)
+      : null;
+  if (because === null) return moveReadiness(version, 'version.approved', 'approved', reason);
+  return {
+    refusal: {
+      code: 'not_independent',
+      because,
+      number: version.facts.number,
+      required_role: approvals.role,
+    },
   };
 }
 

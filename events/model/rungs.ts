@@ -76,7 +76,13 @@ export function rungRefusal(
   const { policy } = inForce;
   const { number } = version.facts;
   if (version.stage === 'development' && to === 'production' && !policy.allow_skip)
-    return { code: 'skip_not_allowed', number, from: version.stage, to, legal_transitions: ['staging'] };
+    return {
+      code: 'skip_not_allowed',
+      number,
+      from: version.stage,
+      to,
+      legal_transitions: ['staging'],
+    };
   const bytes = bytesRefusal(version, to, inForce);
   if (bytes !== null) return bytes;
   if (to === 'production' && policy.evidence_required && version.readiness !== 'approved')
@@ -99,7 +105,10 @@ const sameBytes = (left: Bound['content_digest'], right: Bound['content_digest']
   left?.sha256 === right?.sha256 && left?.blake3 === right?.blake3;
 
 /** Which of the three has changed since; null if none has. */
-export function changedSince(then: Bound, now: Bound): ModelEventData<'promotion.staled'>['because'] | null {
+export function changedSince(
+  then: Bound,
+  now: Bound,
+): ModelEventData<'promotion.staled'>['because'] | null {
   if (!sameBytes(then.content_digest, now.content_digest)) return 'content_changed';
   if (then.evidence_digest !== now.evidence_digest) return 'evidence_changed';
   return then.policy_digest === now.policy_digest ? null : 'policy_changed';
@@ -159,7 +168,8 @@ export function grantFor(
   const { in_force, at } = common;
   const { policy, ref } = in_force;
   if (ref === null && !how.break_glass && version.artifact === 'none') {
-    const request = state.promotionRequests.size === 0 ? null : liveRequest(state, version.facts.number, to);
+    const request =
+      state.promotionRequests.size === 0 ? null : liveRequest(state, version.facts.number, to);
     if (request === null) return { grant: openGrant(version) };
   }
   const gates = gatesAsked(state, version, to, in_force, at);

@@ -5,7 +5,7 @@ import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts
 
 export const versions = defineView<Version>({
   name: 'versions',
-  version: 1,
+  version: 2,
   handlers: {
     ...tenantEventsUntouched,
     ...forEveryModelEvent((event) =>
