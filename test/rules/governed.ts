@@ -1,6 +1,6 @@
 // A model under a policy, and the people around it: what the tests of gates, approvals and requests begin with.
 import type { Asker } from '#events/model/commands.ts';
-import type { ModelEvent, RecordedModelEvent } from '#events/model/events.ts';
+import type { ModelEvent } from '#events/model/events.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { inForce } from '#events/policy/merge.ts';
