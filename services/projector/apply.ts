@@ -289,9 +289,11 @@ export function openApplier(options: {
     for (const [stream, { version, parked }] of places) records.push({ stream, version, parked });
     await transaction.query({
       name: `write ${streamVersions}`,
-      text: `insert into views.${streamVersions} (stream, version, parked)
-             select stream, version, parked from json_to_recordset($1) as r (stream text, version integer, parked boolean)
-             on conflict (stream) do update set version = excluded.version, parked = excluded.parked`,
+      text: `merge into views.${streamVersions} as s
+             using json_to_recordset($1) as r (stream text, version integer, parked boolean)
+             on s.stream = r.stream
+             when matched then update set version = r.version, parked = r.parked
+             when not matched then insert (stream, version, parked) values (r.stream, r.version, r.parked)`,
       values: [JSON.stringify(records)],
     });
   }

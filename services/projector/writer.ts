@@ -49,7 +49,10 @@ export function openWriter(options: {
   async function connect(): Promise<Client> {
     const { url, name, statementTimeoutMs } = options;
     const timeout = statementTimeoutMs === undefined ? {} : { statementTimeoutMs };
-    const config = viewsConnection({ url, name, ...timeout }, '-c synchronous_commit=off');
+    const config = viewsConnection(
+      { url, name, ...timeout },
+      '-c synchronous_commit=off -c enable_hashjoin=off -c enable_mergejoin=off',
+    );
     const client = new Client(config);
     client.on('error', (error) => {
       drop(client);

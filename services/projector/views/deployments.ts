@@ -25,11 +25,15 @@ export const deployments = defineView<Deployment>({
       lateral (select state from views.deployments_gN
                where tenant = split_part(k.key, '/', 1) and deployment_id = split_part(k.key, '/', 2)::uuid limit 1) d`,
   write: `
-    insert into views.deployments_gN as d (deployment_id, tenant, model_id, environment, status, state)
-    select * from rows from (
-      json_to_recordset($1) as (deployment_id uuid, tenant text, model_id uuid, environment text, status text),
-      string_to_table($2, E'\\x1e'))
-    on conflict (tenant, deployment_id) do update set status = excluded.status, state = excluded.state`,
+    merge into views.deployments_gN as d
+    using rows from (
+      string_to_table($2, E'\\x1e'),
+      json_to_recordset($1) as (deployment_id uuid, tenant text, model_id uuid, environment text, status text)) as r (state)
+    on d.tenant = r.tenant and d.deployment_id = r.deployment_id
+    when matched then update set status = r.status, state = r.state
+    when not matched then
+      insert (deployment_id, tenant, model_id, environment, status, state)
+      values (r.deployment_id, r.tenant, r.model_id, r.environment, r.status, r.state)`,
   columns: ({ deployment_id, tenant, model_id, environment, status }) => ({
     deployment_id,
     tenant,

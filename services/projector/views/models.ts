@@ -21,18 +21,22 @@ export const models = defineView<Model>({
     select k.key, m.state from unnest($1::text[]) k(key),
       lateral (select state from views.models_gN where model_id = k.key::uuid limit 1) m`,
   write: `
-    insert into views.models_gN as m (model_id, tenant, serial, name, framework, team, project, model_type, task, category,
-      tags, is_active, stages, stream_version, position, state)
-    select * from rows from (
+    merge into views.models_gN as m
+    using rows from (
+      string_to_table($2, E'\\x1e'),
       json_to_recordset($1) as (model_id uuid, tenant text, serial integer, name text, framework text, team text,
         project text, model_type text, task text, category text, tags jsonb, is_active boolean, stages text[],
-        stream_version integer, position bigint),
-      string_to_table($2, E'\\x1e'))
-    on conflict (model_id) do update set
-      serial = excluded.serial, name = excluded.name, framework = excluded.framework, team = excluded.team,
-      project = excluded.project, model_type = excluded.model_type, task = excluded.task, category = excluded.category,
-      tags = excluded.tags, is_active = excluded.is_active, stages = excluded.stages,
-      stream_version = excluded.stream_version, position = excluded.position, state = excluded.state`,
+        stream_version integer, position bigint)) as r (state)
+    on m.model_id = r.model_id
+    when matched then update set
+      serial = r.serial, name = r.name, framework = r.framework, team = r.team, project = r.project,
+      model_type = r.model_type, task = r.task, category = r.category, tags = r.tags, is_active = r.is_active,
+      stages = r.stages, stream_version = r.stream_version, position = r.position, state = r.state
+    when not matched then
+      insert (model_id, tenant, serial, name, framework, team, project, model_type, task, category, tags, is_active, stages,
+        stream_version, position, state)
+      values (r.model_id, r.tenant, r.serial, r.name, r.framework, r.team, r.project, r.model_type, r.task, r.category,
+        r.tags, r.is_active, r.stages, r.stream_version, r.position, r.state)`,
   columns: (model) => ({
     model_id: model.model_id,
     tenant: model.tenant,

@@ -21,13 +21,16 @@ export const versions = defineView<Version>({
       lateral (select state from views.versions_gN
                where model_id = split_part(k.key, '/', 1)::uuid and number = split_part(k.key, '/', 2)::integer limit 1) v`,
   write: `
-    insert into views.versions_gN as v (model_id, number, version_id, label, stage, readiness, is_default, state)
-    select * from rows from (
+    merge into views.versions_gN as v
+    using rows from (
+      string_to_table($2, E'\\x1e'),
       json_to_recordset($1) as (model_id uuid, number integer, version_id uuid, label text, stage text, readiness text,
-        is_default boolean),
-      string_to_table($2, E'\\x1e'))
-    on conflict (model_id, number) do update set
-      stage = excluded.stage, readiness = excluded.readiness, is_default = excluded.is_default, state = excluded.state`,
+        is_default boolean)) as r (state)
+    on v.model_id = r.model_id and v.number = r.number
+    when matched then update set stage = r.stage, readiness = r.readiness, is_default = r.is_default, state = r.state
+    when not matched then
+      insert (model_id, number, version_id, label, stage, readiness, is_default, state)
+      values (r.model_id, r.number, r.version_id, r.label, r.stage, r.readiness, r.is_default, r.state)`,
   columns: ({ facts, stage, readiness, is_default }) => ({
     model_id: facts.model_id,
     number: facts.number,
