@@ -86,6 +86,7 @@ const granted: Record<Role, readonly Permission[]> = {
   service: [
     ...read,
     'version:archive',
+    'deployment:write',
     'model:write',
     'version:write',
     'training:report',

@@ -147,6 +147,11 @@ export const allSettings = {
     'Seconds between two retention sweeps',
     '60',
   ),
+  DEPLOYMENT_TIMEOUT_HOURS: setting(
+    integer(24, 1, 8_760),
+    'Hours after which a deployment that nobody reports on has failed',
+    '24',
+  ),
 } as const;
 
 export type SettingName = keyof typeof allSettings;

@@ -16,6 +16,7 @@ const decides = needs('promotion:decide');
 const settles = needs('retention:attribute');
 const archives = needs('version:archive');
 const deploys = needs('deployment:write');
+const timesOut = needs('deployment:write', 'retention:attribute');
 const stages = needs('version:write', 'stage:change');
 const registersWithVersion = needs('model:write', 'version:write');
 const registersWithStage = needs('model:write', 'version:write', 'stage:change');
@@ -75,8 +76,9 @@ export function neededFor(command: ModelCommand, place: Place): readonly Needed[
         command.because.plan_id === null
         ? archives
         : attributes;
-    case 'Deploy':
     case 'ReportDeployment':
+      return command.cause === 'reported' ? deploys : timesOut;
+    case 'Deploy':
     case 'Undeploy':
     case 'ShiftTraffic':
     case 'RollbackDeployment':

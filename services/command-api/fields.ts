@@ -206,7 +206,7 @@ export const deploymentStatusBody = z.strictObject({
   status: z.enum(['deploying', 'deployed', 'failed']),
   endpoint_url: optional(endpointUrl),
   /** The registry's own sweep says that it gave up waiting. */
-  cause: z.literal('timed_out').optional(),
+  cause: z.enum(['reported', 'timed_out']).default('reported'),
   reason: optional(prose),
 });
 

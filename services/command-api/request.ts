@@ -93,7 +93,11 @@ function missing({ params, body, routeOptions }: FastifyRequest): Problem {
   const { model, id } = (params ?? {}) as { model?: string; id?: string };
   if (id !== undefined && routeOptions.url?.includes('/deployments/:id'))
     return new Problem('deployment_not_found', { deployment_id: id });
-  const named = (body ?? {}) as { model_name?: unknown; model_id?: unknown };
+  if (id !== undefined && routeOptions.url?.includes('/bindings/:id'))
+    return new Problem('binding_not_found', { binding_id: id });
+  const named = (body ?? {}) as { model_name?: unknown; model_id?: unknown; version_id?: unknown };
+  if (routeOptions.url?.endsWith('/bindings'))
+    return new Problem('version_not_found', { version: String(named.version_id) });
   const asked = model ?? named.model_name ?? named.model_id;
   return new Problem('model_not_found', asked === undefined ? {} : { model: asked });
 }

@@ -10,7 +10,7 @@ import type { Clock } from '#infra/postgres/clock.ts';
 import type { Migrations } from '#infra/postgres/migrate.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
-import { archiveByHttp } from './archive.ts';
+import { archiveBy } from './archive.ts';
 import type { ArchiveVersion } from './archive.ts';
 import { consumeLog, consumeTopic } from './consume.ts';
 import type { Intake, Lag } from './consume.ts';
@@ -18,8 +18,11 @@ import { defaultPolicy } from './due.ts';
 import type { RetentionPolicy } from './due.ts';
 import { openDueTimes } from './due-times.ts';
 import { retentionMetrics } from './metrics.ts';
+import { orderByHttp } from './order.ts';
 import { openSweep } from './sweep.ts';
 import type { SweepReport } from './sweep.ts';
+import { timeOutBy } from './time-out.ts';
+import type { TimeOutDeployment } from './time-out.ts';
 
 /** To be applied after the log's own, whose role they grant to. */
 export const retentionMigrations: Migrations = {
@@ -38,18 +41,20 @@ export function retentionApp(deps: {
   log: Pick<EventLog, 'readStream'>;
   kafka: Omit<Kafka, 'codec' | 'settings'> | null;
   archive: ArchiveVersion;
+  timeOut: TimeOutDeployment;
   policy: RetentionPolicy;
+  deploymentTimeoutHours: number;
   clock: Pick<Clock, 'now'>;
   sweepSeconds: number;
   registry: Registry;
   logger: Logger;
   failpoint: Failpoint;
 }) {
-  const { pool, kafka, policy, clock, failpoint } = deps;
+  const { pool, kafka, policy, deploymentTimeoutHours, clock, failpoint } = deps;
   const logger = deps.logger.child({ service: 'retention' });
   const stopping = new AbortController();
   const { signal } = stopping;
-  const dueTimes = openDueTimes(pool, policy, (error) =>
+  const dueTimes = openDueTimes(pool, { policy, deploymentTimeoutHours }, (error) =>
     logger.warn({ err: error }, 'due times were not written; they will be'),
   );
   let intake: Intake | null = null;
@@ -60,13 +65,19 @@ export function retentionApp(deps: {
     log: deps.log,
     dueTimes,
     archive: deps.archive,
+    timeOut: deps.timeOut,
     policy,
+    deploymentTimeoutHours,
     clock,
     failpoint,
     told: {
       archived: ({ number, version_id, cause, rule }, stream) => {
         metrics.archived(cause);
         logger.info({ stream, number, version_id, cause, rule }, 'a version was archived');
+      },
+      timedOut: ({ deployment_id, status }, stream) => {
+        metrics.timedOut();
+        logger.warn({ stream, deployment_id, status }, 'a deployment was given up waiting for');
       },
       failed: (error, stream) => {
         metrics.failed();
@@ -85,7 +96,7 @@ export function retentionApp(deps: {
     while (!signal.aborted) {
       let outcome: string;
       try {
-        if (!adopted) await dueTimes.adopt(policy);
+        if (!adopted) await dueTimes.adopt();
         adopted = true;
         const report = await sweepOnce();
         outcome = report.failed === 0 ? 'ok' : `${report.failed} models could not be looked at`;
@@ -149,14 +160,17 @@ export const retentionByHttp = ({
   serviceKey,
   newestKept,
   ...deps
-}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'policy'> & {
+}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'timeOut' | 'policy'> & {
   commandApiUrl: string;
   serviceKey: string;
   /** So many of the newest versions are kept, 1 to 10. */
   newestKept: number;
-}) =>
-  retentionApp({
+}) => {
+  const order = orderByHttp({ apiUrl: commandApiUrl, serviceKey });
+  return retentionApp({
     ...deps,
-    archive: archiveByHttp({ apiUrl: commandApiUrl, serviceKey }),
+    archive: archiveBy(order),
+    timeOut: timeOutBy(order),
     policy: defaultPolicy(newestKept),
   });
+};

@@ -17,6 +17,7 @@ export const settings = {
     'COMMAND_API_URL',
     'DEFAULT_RETENTION_COUNT',
     'RETENTION_SWEEP_SECONDS',
+    'DEPLOYMENT_TIMEOUT_HOURS',
   ),
   PORT: {
     ...allSettings.PORT,

@@ -6,6 +6,7 @@ import { isModelEventType } from '#events/catalogue.ts';
 import type { ModelEventType } from '#events/model/events.ts';
 import { shortestAgeMs } from './due.ts';
 import type { RetentionPolicy } from './due.ts';
+import { timeoutMs } from './overdue.ts';
 
 /** Days before anything is due, a second costs nothing; at full load this is one statement a second. */
 const writeDelayMs = 1_000;
@@ -24,7 +25,10 @@ const forgottenPageStreams = 10_000;
 export type NotedEvent = { stream: string; type: string; recorded_at: string };
 
 /** How soon an event can make a version of its model due, on a model that was looked at before. */
-const effects: Record<ModelEventType, 'begins' | 'at once' | 'after an age' | 'none'> = {
+const effects: Record<
+  ModelEventType,
+  'begins' | 'at once' | 'after an age' | 'after a timeout' | 'none'
+> = {
   'model.registered': 'begins',
   'model.updated': 'none',
   'model.versioned': 'at once', // it may push another out of the newest
@@ -68,17 +72,20 @@ const effects: Record<ModelEventType, 'begins' | 'at once' | 'after an age' | 'n
   'promotion.expired': 'none',
   'promotion.withdrawn': 'none',
   'deployment.rolled_back': 'after an age',
-  'deployment.requested': 'none',
-  'deployment.started': 'none',
+  'deployment.requested': 'after a timeout',
+  'deployment.started': 'after a timeout',
   'deployment.failed': 'after an age',
   'deployment.superseded': 'after an age',
   'deployment.undeployed': 'after an age',
   'deployment.traffic_shifted': 'none',
 };
 
+/** What due times are reckoned by. */
+export type Reckoning = { policy: RetentionPolicy; deploymentTimeoutHours: number };
+
 export type DueTimes = {
-  /** Looks at every model again if the due times were reckoned by another policy. */
-  adopt: (policy: RetentionPolicy) => Promise<void>;
+  /** Looks at every model again if the due times were reckoned otherwise before. */
+  adopt: () => Promise<void>;
   /** Where a source goes on: the position or offset that `note` was last told, as far as it is written; 0 at first. */
   checkpoint: (source: string) => Promise<number>;
   /** Gathers what events mean; `next` is where their source goes on. Waits only where much is gathered. */
@@ -99,13 +106,14 @@ export type DueTimes = {
 
 export function openDueTimes(
   pool: Pool,
-  policy: RetentionPolicy,
+  { policy, deploymentTimeoutHours }: Reckoning,
   onError: (error: unknown) => void,
 ): DueTimes {
   const ageMs = shortestAgeMs(policy);
   const youngUntil = new LRUCache<string, number>({ max: youngStreamsMax });
   let begun = new Map<string, number>();
   let brought = new Map<string, number>();
+  let waiting = new Map<string, number>();
   let checkpoints = new Map<string, number>();
   let writing: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
@@ -115,6 +123,14 @@ export function openDueTimes(
     const effect = effects[type];
     if (effect === 'none') return;
     const recordedMs = Date.parse(recorded_at);
+    if (effect === 'after a timeout') {
+      // it comes before any age, so that it counts for streams that were never looked at, too
+      const dueMs = recordedMs + timeoutMs(deploymentTimeoutHours);
+      const first = begun.get(stream);
+      if (first === undefined) waiting.set(stream, Math.min(dueMs, waiting.get(stream) ?? dueMs));
+      else begun.set(stream, Math.min(first, dueMs));
+      return;
+    }
     if (effect === 'begins') {
       begun.set(stream, recordedMs + ageMs);
       youngUntil.set(stream, recordedMs + ageMs);
@@ -128,18 +144,23 @@ export function openDueTimes(
   async function writeGathered(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    const now = { begun, brought, checkpoints };
+    const now = { begun, brought, waiting, checkpoints };
     if (now.checkpoints.size === 0) return;
     begun = new Map();
     brought = new Map();
+    waiting = new Map();
     checkpoints = new Map();
     try {
       await pool.query({ name: 'note_due_times', text: noteStatement, values: noteValues(now) });
     } catch (error) {
       // Nothing newer may be written before it, or the checkpoint would pass over it.
-      for (const [stream, at] of now.begun) begun.set(stream, at);
-      for (const [stream, at] of now.brought)
-        brought.set(stream, Math.min(at, brought.get(stream) ?? at));
+      for (const [stream, at] of now.begun)
+        begun.set(stream, Math.min(at, begun.get(stream) ?? at, waiting.get(stream) ?? at));
+      for (const [gathered, kept] of [
+        [now.brought, brought],
+        [now.waiting, waiting],
+      ] as const)
+        for (const [stream, at] of gathered) kept.set(stream, Math.min(at, kept.get(stream) ?? at));
       checkpoints = new Map([...now.checkpoints, ...checkpoints]);
       throw error;
     }
@@ -158,10 +179,11 @@ export function openDueTimes(
   };
 
   return {
-    async adopt(adopted) {
+    async adopt() {
+      const adopted = JSON.stringify({ ...policy, deploymentTimeoutHours });
       const { rows } = await pool.query(
         'select from retention.reckoned_by where policy = $1::jsonb',
-        [JSON.stringify(adopted)],
+        [adopted],
       );
       if (rows.length > 0) return;
       let last: string | null = '';
@@ -175,7 +197,7 @@ export function openDueTimes(
       await pool.query(
         `insert into retention.reckoned_by (policy) values ($1)
          on conflict (only_row) do update set policy = excluded.policy`,
-        [JSON.stringify(adopted)],
+        [adopted],
       );
     },
 
@@ -190,7 +212,7 @@ export function openDueTimes(
     async note(source, events, next) {
       for (const event of events) gather(event);
       checkpoints.set(source, next);
-      if (begun.size + brought.size > gatheredStreamsMax) await write();
+      if (begun.size + brought.size + waiting.size > gatheredStreamsMax) await write();
       else arm();
     },
 
@@ -237,24 +259,26 @@ export function openDueTimes(
   };
 }
 
-// One statement: what begins, what is brought forward, and how far it was read. A stream that was never looked at keeps
-// its first time, before which nothing of it can be due.
+// One statement: what begins, what is brought forward, and how far it was read. For a stream that was never looked at,
+// nothing but a deployment that waits can be due before its first time.
 const noteStatement = `
 with begun as (
-  insert into retention.due (stream, next_check_at)
+  insert into retention.due as d (stream, next_check_at)
   select * from unnest($1::text[], $2::timestamptz[])
-  on conflict (stream) do nothing
+  on conflict (stream) do update set next_check_at = excluded.next_check_at
+  where d.next_check_at > excluded.next_check_at
 ), brought as (
   update retention.due d set next_check_at = b.at
-  from unnest($3::text[], $4::timestamptz[]) as b(stream, at)
-  where d.stream = b.stream and d.checked_at is not null and d.next_check_at > b.at
+  from unnest($3::text[], $4::timestamptz[], $5::boolean[]) as b(stream, at, is_waiting)
+  where d.stream = b.stream and (d.checked_at is not null or b.is_waiting) and d.next_check_at > b.at
 )
-insert into retention.checkpoints (source, next) select * from unnest($5::text[], $6::bigint[])
+insert into retention.checkpoints (source, next) select * from unnest($6::text[], $7::bigint[])
 on conflict (source) do update set next = excluded.next`;
 
 function noteValues(gathered: {
   begun: Map<string, number>;
   brought: Map<string, number>;
+  waiting: Map<string, number>;
   checkpoints: Map<string, number>;
 }): unknown[] {
   const times = (atMs: Map<string, number>) => {
@@ -262,8 +286,18 @@ function noteValues(gathered: {
     const sorted = [...atMs].sort(([left], [right]) => (left < right ? -1 : 1));
     return [sorted.map(([stream]) => stream), sorted.map(([, at]) => new Date(at))];
   };
-  const { begun, brought, checkpoints } = gathered;
-  return [...times(begun), ...times(brought), [...checkpoints.keys()], [...checkpoints.values()]];
+  const { begun, brought, waiting, checkpoints } = gathered;
+  // a row is changed once in a statement, and a stream that is looked at for one reason is judged for both
+  const forward = new Map(brought);
+  for (const [stream, at] of waiting) forward.set(stream, Math.min(at, forward.get(stream) ?? at));
+  const sorted = times(forward) as [string[], Date[]];
+  return [
+    ...times(begun),
+    ...sorted,
+    sorted[0].map((stream) => waiting.has(stream)),
+    [...checkpoints.keys()],
+    [...checkpoints.values()],
+  ];
 }
 
 const claimStatement = `

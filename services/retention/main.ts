@@ -29,6 +29,7 @@ await runService(async () => {
     serviceKey,
     newestKept: config.DEFAULT_RETENTION_COUNT,
     sweepSeconds: config.RETENTION_SWEEP_SECONDS,
+    deploymentTimeoutHours: config.DEPLOYMENT_TIMEOUT_HOURS,
   });
   const http = await serveHttp(platform, {
     name: 'retention',

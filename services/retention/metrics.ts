@@ -6,6 +6,7 @@ import type { Lag } from './consume.ts';
 export type RetentionMetrics = {
   due: (models: number) => void;
   archived: (cause: string) => void;
+  timedOut: () => void;
   failed: () => void;
 };
 
@@ -20,6 +21,11 @@ export function retentionMetrics(registry: Registry, lag: () => Lag): RetentionM
     name: 'modelog_retention_archived_total',
     help: 'Versions archived by retention, by the rule that let go of them last',
     labelNames: ['cause'],
+    registers,
+  });
+  const timedOut = new Counter({
+    name: 'modelog_deployments_timed_out_total',
+    help: 'Deployments that nobody reported on in time, and that were given up',
     registers,
   });
   const failed = new Counter({
@@ -42,6 +48,7 @@ export function retentionMetrics(registry: Registry, lag: () => Lag): RetentionM
   return {
     due: (models) => due.set(models),
     archived: (cause) => archived.inc({ cause }),
+    timedOut: () => timedOut.inc(),
     failed: () => failed.inc(),
   };
 }

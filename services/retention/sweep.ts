@@ -9,8 +9,11 @@ import { UnreadableEvent, upcast } from '#events/upcasters.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import type { ArchiveVersion } from './archive.ts';
-import { due } from './due.ts';
+import { due, shortestAgeMs } from './due.ts';
 import type { DueVersion, RetentionPolicy } from './due.ts';
+import { overdue } from './overdue.ts';
+import type { OverdueDeployment } from './overdue.ts';
+import type { TimeOutDeployment } from './time-out.ts';
 import type { DueTimes } from './due-times.ts';
 
 /** Taken at once, so that several processes share the work and a crash leaves little to wait for. */
@@ -20,7 +23,12 @@ const streamsAtOnce = 4;
 /** A model that moves while it is judged is left to the next sweep after this many looks. */
 const looksMax = 3;
 
-export type SweepReport = { looked_at: number; archived: number; failed: number };
+export type SweepReport = {
+  looked_at: number;
+  archived: number;
+  timed_out: number;
+  failed: number;
+};
 
 export type Sweep = {
   /** Looks at everything whose time has come; ends early when the signal is aborted, or the command API is away. */
@@ -30,6 +38,7 @@ export type Sweep = {
 /** What is told of a sweep while it runs. */
 export type SweepTold = {
   archived: (version: DueVersion, stream: string) => void;
+  timedOut: (deployment: OverdueDeployment, stream: string) => void;
   failed: (error: unknown, stream: string) => void;
 };
 
@@ -37,12 +46,15 @@ export function openSweep(options: {
   log: Pick<EventLog, 'readStream'>;
   dueTimes: DueTimes;
   archive: ArchiveVersion;
+  timeOut: TimeOutDeployment;
   policy: RetentionPolicy;
+  /** A deployment that is asked for or under way is given up after so long without a report. */
+  deploymentTimeoutHours: number;
   clock: Pick<Clock, 'now'>;
   failpoint: Failpoint;
   told: SweepTold;
 }): Sweep {
-  const { log, dueTimes, archive, policy, clock, failpoint, told } = options;
+  const { log, dueTimes, archive, timeOut, policy, clock, failpoint, told } = options;
 
   /** Judges until the stream stands still; one that does not is looked at again when its claim lapses. */
   async function lookAt(
@@ -55,10 +67,38 @@ export function openSweep(options: {
     assert(named !== null, `${stream} is no stream`);
     for (let look = 1; look <= looksMax; look++) {
       const state = await fold(log, stream);
+      const waiting = overdue(state, options.deploymentTimeoutHours, now);
       const judged = due(state, policy, now);
-      if (judged.due.length > 0) await failpoint('retention:after-decision');
+      if (judged.due.length + waiting.overdue.length > 0)
+        await failpoint('retention:after-decision');
+      if (waiting.overdue.length > 0) {
+        // what fails ends a use, so that the versions are judged anew
+        await timeOutAll(stream, state, waiting.overdue, report, signal);
+        continue;
+      }
       const version = await archiveAll(named.id, stream, state, judged.due, report, signal);
-      if (version !== null && (await dueTimes.settle(stream, version, judged.next_due_at))) return;
+      const next = earliest(
+        earliest(judged.next_due_at, waiting.next_due_at),
+        firstAgeOf(state, policy, now),
+      );
+      if (version !== null && (await dueTimes.settle(stream, version, next))) return;
+    }
+  }
+
+  async function timeOutAll(
+    stream: string,
+    state: ModelState,
+    deployments: readonly OverdueDeployment[],
+    report: SweepReport,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let decidedOn = state.stream_version;
+    for (const deployment of deployments) {
+      const answer = await timeOut({ deployment, decidedOn }, signal);
+      if (answer.outcome === 'moved_on') return;
+      decidedOn = answer.stream_version;
+      report.timed_out += 1;
+      told.timedOut(deployment, stream);
     }
   }
 
@@ -83,7 +123,7 @@ export function openSweep(options: {
   }
 
   async function run(signal: AbortSignal): Promise<SweepReport> {
-    const report: SweepReport = { looked_at: 0, archived: 0, failed: 0 };
+    const report: SweepReport = { looked_at: 0, archived: 0, timed_out: 0, failed: 0 };
     for (;;) {
       const now = clock.now();
       const waiting = await dueTimes.claim(now, claimedStreamsMax);
@@ -116,6 +156,19 @@ export function openSweep(options: {
 
   return { run };
 }
+
+/**
+ * Events of a model that is younger than any age bring no look forward, in whichever process they are read; so a look
+ * that came early, for a deployment, leaves the one at the end of that age.
+ */
+function firstAgeOf({ model }: ModelState, policy: RetentionPolicy, now: Date): string | null {
+  if (model === null) return null;
+  const endMs = Date.parse(model.created_at) + shortestAgeMs(policy);
+  return endMs > now.getTime() ? new Date(endMs).toISOString() : null;
+}
+
+const earliest = (left: string | null, right: string | null): string | null =>
+  left === null || (right !== null && right < left) ? right : left;
 
 /** A history that cannot be folded stays so, and keeps nobody else waiting; any other failure meets every stream. */
 const isOfTheStream = (error: unknown): boolean =>

@@ -18,6 +18,7 @@ export const settings = {
     'LOCAL_KAFKA_PORT',
     'DEFAULT_RETENTION_COUNT',
     'RETENTION_SWEEP_SECONDS',
+    'DEPLOYMENT_TIMEOUT_HOURS',
   ),
   ...identitySettings,
 };

@@ -117,6 +117,7 @@ await runService(async () => {
       serviceKey,
       newestKept: config.DEFAULT_RETENTION_COUNT,
       sweepSeconds: config.RETENTION_SWEEP_SECONDS,
+      deploymentTimeoutHours: config.DEPLOYMENT_TIMEOUT_HOURS,
     });
     retention.start();
     // retention asks over HTTP, so it ends before the server does

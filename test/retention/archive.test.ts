@@ -4,8 +4,9 @@ import { createServer, request as forward } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { archiveByHttp } from '#services/retention/archive.ts';
+import { archiveBy } from '#services/retention/archive.ts';
 import type { DueVersion } from '#services/retention/due.ts';
+import { orderByHttp } from '#services/retention/order.ts';
 import { serviceKey, startRegistry } from './registry.ts';
 import type { TestRegistry } from './registry.ts';
 
@@ -47,7 +48,7 @@ async function behind(troubles: Trouble[], key = serviceKey) {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const archive = archiveByHttp({ apiUrl: `http://127.0.0.1:${port}`, serviceKey: key });
+  const archive = archiveBy(orderByHttp({ apiUrl: `http://127.0.0.1:${port}`, serviceKey: key }));
   return {
     met,
     archive: async (decidedOn: number) => {
@@ -63,7 +64,7 @@ async function behind(troubles: Trouble[], key = serviceKey) {
 
 it('an order is given again while the API is overloaded or cut off, and archives once', async () => {
   const { archive, met } = await behind(['overloaded', 'cut', 'answer lost']);
-  expect(await archive(3)).toEqual({ outcome: 'archived', stream_version: 5 });
+  expect(await archive(3)).toEqual({ outcome: 'done', stream_version: 5 });
   expect(met).toEqual(['overloaded', 'cut', 'answer lost', 'passes']);
   expect(await registry.archived()).toEqual([
     { name: 'churn', number: 1, cause: version.cause, rule: version.rule },
@@ -86,6 +87,6 @@ it('a version in use is not archived, and that is no failure', async () => {
 
 it('an order under a key that nobody knows fails at once', async () => {
   const { archive, met } = await behind([], 'another-key');
-  await expect(archive(3)).rejects.toMatchObject({ name: 'ArchiveFailed', retryable: false });
+  await expect(archive(3)).rejects.toMatchObject({ name: 'OrderFailed', retryable: false });
   expect(met).toEqual(['passes']);
 });

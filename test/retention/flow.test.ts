@@ -37,6 +37,84 @@ async function hasRead(retention: Retention): Promise<void> {
 const archivedNumbers = async (name: string) =>
   (await registry.archived()).filter((each) => each.name === name).map(({ number }) => number);
 
+describe('a deployment that nobody reports on', () => {
+  const alerts = async () => {
+    const { rows } = await registry.pool.query<{ kind: string; number: number; detail: object }>(
+      `select data ->> 'kind' as kind, (data ->> 'number')::int as number, data -> 'detail' as detail
+       from log.events where type = 'alert.raised' order by position`,
+    );
+    return rows;
+  };
+  const failures = async () => {
+    const { rows } = await registry.pool.query<{ id: string; cause: string; actor: string }>(
+      `select data ->> 'deployment_id' as id, data ->> 'cause' as cause, metadata -> 'actor' ->> 'type' as actor
+       from log.events where type = 'deployment.failed' order by position`,
+    );
+    return rows;
+  };
+  const deployment = (number: number, status = 'requested') =>
+    registry.ask(`/models/churn/versions/${number}/deployments`, { environment: 'eu', status });
+
+  it('has failed after a day, of a model that was made just now, and an alert says so, once', async () => {
+    await registry.model('churn', 2);
+    const asked = await deployment(1);
+    const begun = await deployment(2);
+    await registry.ask(`/deployments/${String(begun['id'])}/status`, { status: 'deploying' });
+    const done = await deployment(1, 'deployed');
+    const retention = registry.retention();
+    await hasRead(retention);
+    retention.onDay(0.9);
+    expect((await retention.sweepOnce()).timed_out).toBe(0);
+    expect(await failures()).toEqual([]);
+    retention.onDay(1.1);
+    expect(await retention.sweepOnce()).toMatchObject({ timed_out: 2, archived: 0, failed: 0 });
+    const failed = { cause: 'timed_out', actor: 'service' };
+    expect(await failures()).toEqual([
+      { id: asked['id'], ...failed },
+      { id: begun['id'], ...failed },
+    ]);
+    expect(await alerts()).toMatchObject([
+      { kind: 'deployment_timed_out', number: 1, detail: { status: 'requested' } },
+      { kind: 'deployment_timed_out', number: 2, detail: { status: 'deploying' } },
+    ]);
+    await hasRead(retention);
+    retention.onDay(2);
+    expect((await retention.sweepOnce()).timed_out).toBe(0);
+    expect((await registry.ask(`/deployments/${String(done['id'])}/undeploy`, {}))['status']).toBe(
+      'undeployed',
+    );
+  });
+
+  it('lets its version go by age as any other, once it has failed', async () => {
+    await registry.model('churn', 5);
+    await deployment(2);
+    const retention = registry.retention();
+    await hasRead(retention);
+    retention.onDay(1.1);
+    expect((await retention.sweepOnce()).timed_out).toBe(1);
+    await hasRead(retention);
+    retention.onDay(32);
+    await retention.sweepOnce();
+    // the first is the default by itself, which protects nothing
+    expect((await archivedNumbers('churn')).toSorted()).toEqual([1, 2]);
+  });
+
+  it('is left alone if a report comes while it is judged', async () => {
+    await registry.model('churn', 1);
+    const asked = await deployment(1);
+    const retention = registry.retention({
+      failpoint: async () => {
+        await registry.ask(`/deployments/${String(asked['id'])}/status`, { status: 'deployed' });
+      },
+    });
+    await hasRead(retention);
+    retention.onDay(1.1);
+    expect((await retention.sweepOnce()).timed_out).toBe(0);
+    expect(await failures()).toEqual([]);
+    expect(await alerts()).toEqual([]);
+  });
+});
+
 describe('years pass', () => {
   it('and exactly what nothing uses and nothing keeps is archived, with why', async () => {
     await registry.model('churn', 6);
@@ -54,9 +132,19 @@ describe('years pass', () => {
     const retention = registry.retention();
     await hasRead(retention);
     retention.onDay(29.9);
-    expect(await retention.sweepOnce()).toEqual({ looked_at: 0, archived: 0, failed: 0 });
+    expect(await retention.sweepOnce()).toEqual({
+      looked_at: 0,
+      archived: 0,
+      timed_out: 0,
+      failed: 0,
+    });
     retention.onDay(30.1);
-    expect(await retention.sweepOnce()).toEqual({ looked_at: 3, archived: 0, failed: 0 });
+    expect(await retention.sweepOnce()).toEqual({
+      looked_at: 3,
+      archived: 0,
+      timed_out: 0,
+      failed: 0,
+    });
     retention.onDay(91);
     await retention.sweepOnce();
     expect(await registry.archived()).toEqual([
@@ -142,7 +230,12 @@ describe('between the judgement and the archiving', () => {
     });
     await hasRead(retention);
     retention.onDay(31);
-    expect(await retention.sweepOnce()).toEqual({ looked_at: 1, archived: 0, failed: 0 });
+    expect(await retention.sweepOnce()).toEqual({
+      looked_at: 1,
+      archived: 0,
+      timed_out: 0,
+      failed: 0,
+    });
     expect(await registry.archived()).toEqual([]);
   });
 
@@ -182,7 +275,12 @@ describe('between the judgement and the archiving', () => {
     });
     await hasRead(retention);
     retention.onDay(31);
-    expect(await retention.sweepOnce()).toEqual({ looked_at: 1, archived: 0, failed: 1 });
+    expect(await retention.sweepOnce()).toEqual({
+      looked_at: 1,
+      archived: 0,
+      timed_out: 0,
+      failed: 1,
+    });
     isAway = false;
     expect((await retention.sweepOnce()).archived).toBe(2);
     expect(await archivedNumbers('churn')).toEqual([2, 1]);
@@ -192,6 +290,10 @@ describe('between the judgement and the archiving', () => {
 it('two sweeps at once share the models and archive each version once', async () => {
   for (const name of ['a', 'b', 'c', 'd']) await registry.model(name, 5);
   const [one, other] = [registry.retention(), registry.retention()];
+  // whoever starts anew has every model looked at again, and would take claims away
+  await eventually(() =>
+    [one, other].every((each) => each.health()['retention']!['last_sweep'] !== null),
+  );
   await hasRead(one);
   one.onDay(31);
   other.onDay(31);

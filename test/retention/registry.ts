@@ -11,9 +11,11 @@ import { openLogger } from '#infra/telemetry/logger.ts';
 import { Registry, requestMetrics } from '#infra/telemetry/metrics.ts';
 import { commandApiApp } from '#services/command-api/app.ts';
 import { retentionApp, retentionMigrations } from '#services/retention/app.ts';
-import { archiveByHttp } from '#services/retention/archive.ts';
+import { archiveBy } from '#services/retention/archive.ts';
 import type { ArchiveVersion } from '#services/retention/archive.ts';
 import { defaultPolicy } from '#services/retention/due.ts';
+import { orderByHttp } from '#services/retention/order.ts';
+import { timeOutBy } from '#services/retention/time-out.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 
 export const adminKey = 'admin-key-of-a-test-0123456789abcdef';
@@ -110,14 +112,17 @@ export async function startRegistry() {
     ) {
       const policy = defaultPolicy(options.newestKept ?? 3);
       const today = { days: 0 };
-      const real = archiveByHttp({ apiUrl, serviceKey });
+      const order = orderByHttp({ apiUrl, serviceKey });
+      const real = archiveBy(order);
       const registry = new Registry();
       const app = retentionApp({
         pool,
         log: commandApi.log,
         kafka: options.kafka === undefined ? null : { ...options.kafka, onCrash: () => undefined },
         archive: options.archive?.(real) ?? real,
+        timeOut: timeOutBy(order),
         policy,
+        deploymentTimeoutHours: 24,
         clock: { now: () => new Date(Date.now() + today.days * dayMs) },
         sweepSeconds,
         registry,

@@ -182,6 +182,7 @@ describe('the settings', () => {
       'KAFKA_BROKERS',
       'MODELOG_ADMIN_KEY',
       'RETENTION_SWEEP_SECONDS',
+      'DEPLOYMENT_TIMEOUT_HOURS',
     ])
       expect(output).toContain(name);
   });

@@ -1,10 +1,8 @@
 // Writes on deployments: what runs where.
 import { z } from 'zod';
-import { may } from '#events/access.ts';
 import { deploymentResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import { Problem } from '#infra/http/problems.ts';
 import { newId } from '#infra/ids.ts';
 import {
   bodyVersionRef,
@@ -94,8 +92,6 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
     async (request, reply) => {
       const { id } = request.params;
       const { body } = request;
-      if (body.cause !== undefined && !may(request.principal.role, 'retention:attribute'))
-        throw new Problem('forbidden', { required_permission: 'retention:attribute' });
       const head = commandHead(request, body);
       return await askModel(
         ask,
@@ -108,7 +104,7 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
           deployment_id: id,
           status: body.status,
           endpoint_url: body.endpoint_url ?? null,
-          cause: body.cause ?? 'reported',
+          cause: body.cause,
           ...common,
         }),
         sameDeployment(id),

@@ -1,5 +1,7 @@
 // Reading provider bindings: which vendors' models implement what, and one of them.
 import { z } from 'zod';
+import { maySee } from '#events/access.ts';
+import type { Place, Principal } from '#events/access.ts';
 import { bindingStatuses } from '#events/model/binding-events.ts';
 import type { Binding } from '#events/model/binding-row.ts';
 import { bindingResource } from '#events/model/resource.ts';
@@ -9,7 +11,15 @@ import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery, readList } from '../lists.ts';
 import type { ListOf } from '../lists.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { encodedPage, filterText, sendJson, sendResource, shown, where } from './reading.ts';
+import {
+  encodedPage,
+  filterText,
+  seenBy,
+  sendJson,
+  sendResource,
+  shown,
+  where,
+} from './reading.ts';
 import type { Reading } from './reading.ts';
 
 const bindingsQuery = z.strictObject({
@@ -29,11 +39,11 @@ const bindingsQuery = z.strictObject({
 /** A binding with what its answer shows of its model. */
 type Row = { state: string; name: string; stream_version: number; position: string };
 const from =
-  'views.bindings_gN b, lateral (select name, stream_version, position from views.models_gN where model_id = b.model_id limit 1) m';
+  'views.bindings_gN b, lateral (select name, team, project, stream_version, position from views.models_gN where model_id = b.model_id limit 1) m';
 const columns = 'b.state, m.name, m.stream_version, m.position';
 
 function bindingsOf(
-  tenant: string,
+  caller: Principal,
   { provider, status }: Pick<z.infer<typeof bindingsQuery>, 'provider' | 'status'>,
   versionId: string | undefined,
 ): ListOf {
@@ -41,7 +51,8 @@ function bindingsOf(
     from,
     columns,
     conditions: [
-      ...where('b.tenant = ?', tenant),
+      ...where('b.tenant = ?', caller.tenant),
+      ...seenBy(caller),
       ...where('not b.is_removed'),
       ...where('b.provider = ?', provider),
       ...where('b.status = ?', status),
@@ -62,20 +73,25 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
     return shown(reader, tenant, binding.model_id, bindingResource(binding, place));
   };
 
-  /** @throws Problem `version_not_found` */
-  async function versionIdOf(tenant: string, version: string): Promise<string> {
+  /**
+   * The id of a version that is given by its serial.
+   * @throws Problem `version_not_found`, as for one that the caller may not see
+   */
+  async function versionIdOf(caller: Principal, version: string): Promise<string> {
     if (!isDigits(version)) return version;
-    const found = await findSerial(tenant, 'version', Number(version));
+    const found = await findSerial(caller.tenant, 'version', Number(version));
     const modelId = found?.stream.split(':').at(-1);
     const [row] =
       modelId === undefined
         ? []
-        : await reader.rows<{ version_id: string }>({
+        : await reader.rows<{ version_id: string } & Place>({
             name: 'version id of a number',
-            text: 'select version_id from views.versions_gN where model_id = $1 and number = $2',
+            text: `select v.version_id, m.team, m.project from views.versions_gN v
+                   join views.models_gN m on m.model_id = v.model_id where v.model_id = $1 and v.number = $2`,
             values: [modelId, found!.number],
           });
-    if (row === undefined) throw new Problem('version_not_found', { version });
+    if (row === undefined || !maySee(caller, row))
+      throw new Problem('version_not_found', { version });
     return row.version_id;
   }
 
@@ -90,13 +106,15 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { query } = request;
-      const { tenant } = request.principal;
+      const { query, principal } = request;
+      const { tenant, audience } = principal;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(`bindings ${tenant} ${request.url}`, async () => {
+      const json = await share(`bindings ${audience} ${request.url}`, async () => {
         const versionId =
-          query.version_id === undefined ? undefined : await versionIdOf(tenant, query.version_id);
-        const page = await readList<Row>(reader, query, bindingsOf(tenant, query, versionId));
+          query.version_id === undefined
+            ? undefined
+            : await versionIdOf(principal, query.version_id);
+        const page = await readList<Row>(reader, query, bindingsOf(principal, query, versionId));
         return encodedPage(page, (row) => resourceOf(tenant, row));
       });
       return sendJson(reply, json);
@@ -118,12 +136,13 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
       const { id } = request.params;
       const { tenant } = request.principal;
       await waitUntilFresh(freshness, request.query, reply);
-      const [row] = await reader.rows<Row>({
+      const [row] = await reader.rows<Row & Place>({
         name: 'binding',
-        text: `select ${columns} from ${from} where b.tenant = $1 and b.binding_id = $2 and not b.is_removed`,
+        text: `select ${columns}, m.team, m.project from ${from} where b.tenant = $1 and b.binding_id = $2 and not b.is_removed`,
         values: [tenant, id],
       });
-      if (row === undefined) throw new Problem('binding_not_found', { binding_id: id });
+      if (row === undefined || !maySee(request.principal, row))
+        throw new Problem('binding_not_found', { binding_id: id });
       return sendResource(reply, resourceOf(tenant, row));
     },
   );
