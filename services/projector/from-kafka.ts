@@ -1,4 +1,5 @@
 // Projects from Kafka: the group shares the partitions, the checkpoint in the database decides where each goes on.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventLog } from '#events/log.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { parseStream } from '#events/names.ts';
@@ -32,13 +33,22 @@ import type { Writer } from './writer.ts';
 
 /** Longer batches are applied in parts, with a sign of life to the group between them. */
 const chunkMessagesMax = 1_000;
+/** One transaction takes the parts of all partitions that wait, up to so many messages. */
+const transactionMessagesMax = 2_000;
 /** An id is a UUID; whoever writes a longer one need not fill the checkpoints. */
 const markCharactersMax = 64;
 
-/** A message with what it says, or why it says nothing that can be applied. */
-type Read =
-  | { message: ReceivedMessage; event: RecordedEvent; fault?: undefined }
-  | { message: ReceivedMessage; event?: undefined; fault: { reason: string; explanation: string } };
+/** A message that says nothing which can be applied, and why. */
+type Unread = {
+  message: ReceivedMessage;
+  event?: undefined;
+  fault: { reason: string; explanation: string };
+};
+type Read = { message: ReceivedMessage; event: RecordedEvent; fault?: undefined } | Unread;
+
+/** What one transaction takes of one partition. */
+type Part = { batch: Batch; messages: readonly ReceivedMessage[]; nextOffset: number };
+type WaitingPart = Part & { resolve: () => void; reject: (error: unknown) => void };
 
 /** Joins the group in the background. `onCrash` is called once if the consumer ends by itself. */
 export function projectFromKafka(options: {
@@ -62,6 +72,9 @@ export function projectFromKafka(options: {
   /** What this process may write now; begun anew whenever it learns that somebody else wrote. */
   let session: Promise<{ generation: number; applier: Applier }> | null = null;
   const claims = new Map<number, Claim>();
+  /** Parts that the next transaction takes; one is under way at a time. */
+  const waiting: WaitingPart[] = [];
+  let applying: Promise<void> | null = null;
 
   async function openSession(): Promise<{ generation: number; applier: Applier }> {
     const serving = await findServing(writer);
@@ -79,14 +92,23 @@ export function projectFromKafka(options: {
     claims.clear();
   }
 
-  async function claimPartition(partition: number): Promise<Claim> {
-    const { generation, applier } = await (session ??= openSession());
-    const held = await claim(writer, generation, partition, owner);
-    // Another process may have written this partition's rows since they were read here.
-    applier.forget();
-    claims.set(partition, held);
-    return held;
+  /** One at a time: a claim forgets rows, which a batch under way goes by. */
+  let last: Promise<unknown> = Promise.resolve();
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = last.then(work, work);
+    last = result.catch(() => undefined);
+    return result;
   }
+
+  const claimPartition = (partition: number): Promise<Claim> =>
+    inTurn(async () => {
+      const { generation, applier } = await (session ??= openSession());
+      const held = await claim(writer, generation, partition, owner);
+      // Another process may have written this partition's rows since they were read here.
+      applier.forget();
+      claims.set(partition, held);
+      return held;
+    });
 
   /** What goes wrong with the database is tried again for ever, but for what is a bug. */
   async function retryably<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -118,43 +140,81 @@ export function projectFromKafka(options: {
       const chunk = batch.messages.slice(at, at + chunkMessagesMax);
       const isLast = at + chunkMessagesMax >= batch.messages.length;
       const nextOffset = isLast ? batch.nextOffset : chunk.at(-1)!.offset + 1;
-      await applyChunk(batch, chunk, nextOffset);
+      await applySoon({ batch, messages: chunk, nextOffset });
     }
   }
 
-  async function applyChunk(
-    batch: Batch,
-    messages: readonly ReceivedMessage[],
-    nextOffset: number,
-  ): Promise<void> {
+  /** A fetch brings all partitions at once: a transaction for each would cost most of the time that it takes. */
+  function applySoon(part: Part): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    waiting.push({ ...part, resolve, reject });
+    applying ??= applyWaiting().finally(() => (applying = null));
+    return promise;
+  }
+
+  async function applyWaiting(): Promise<void> {
+    // The partitions of a fetch are handed over one after the other, in one turn of the event loop.
+    await nextTurn();
+    while (waiting.length > 0) {
+      const parts = [waiting.shift()!];
+      let count = parts[0]!.messages.length;
+      while (waiting.length > 0) {
+        count += waiting[0]!.messages.length;
+        if (count > transactionMessagesMax) break;
+        parts.push(waiting.shift()!);
+      }
+      try {
+        await inTurn(() => applyTogether(parts));
+        for (const { resolve } of parts) resolve();
+      } catch (error) {
+        for (const { reject } of parts) reject(error);
+      }
+    }
+  }
+
+  async function applyTogether(parts: readonly Part[]): Promise<void> {
     const startedAt = performance.now();
-    const { applier } = await (session ??= openSession());
-    const held = claims.get(batch.partition) ?? (await claimPartition(batch.partition));
+    const { generation, applier } = await (session ??= openSession());
+    const pieces = await Promise.all(parts.map(readPart));
+    for (const { batch, unread } of pieces) await rejectUnread(batch, unread);
+    const moves = pieces.map(({ batch, messages, nextOffset, own }) => {
+      const held = claims.get(batch.partition);
+      // Its batch was looked at by a claim that is void by now, and begins anew.
+      if (held?.generation !== generation)
+        throw new ClaimLost(`the claim on partition ${batch.partition} was given up`);
+      const position = Math.max(held.position, ...own.map((event) => event.position));
+      const isBehind = !batch.jumped && nextOffset < (held.nextOffset ?? 0);
+      const to: Checkpoint = isBehind
+        ? { position, nextOffset: held.nextOffset, mark: held.mark }
+        : { position, nextOffset, mark: markOf(messages.at(-1)!) };
+      return { held, to };
+    });
+    const events = pieces.flatMap(({ own, newest }) => [...own, ...newest]);
+    const applied = await applier.apply(events, (transaction) => advance(transaction, moves));
+    for (const { held, to } of moves) claims.set(held.partition, { ...held, ...to });
+    for (const { batch, read } of pieces) await letters.send(lettersOf(applied, read, batch));
+    const count = pieces.reduce((sum, { own }) => sum + own.length, 0);
+    observer.applied(count, performance.now() - startedAt, applied);
+  }
+
+  async function readPart(part: Part) {
+    const { batch, messages } = part;
     const read = await Promise.all(
       messages.map((message) => readMessage(message, batch.partition)),
     );
     const unread = read.filter((one) => one.fault !== undefined);
+    const own = read.flatMap(({ event }) => event ?? []);
+    return { ...part, read, unread, own, newest: await newestOf(unread, batch.partition) };
+  }
+
+  async function rejectUnread(batch: Batch, unread: readonly Unread[]): Promise<void> {
+    if (unread.length === 0) return;
     await letters.send(
       unread.map(({ message, fault }) =>
         deadLetterOf(carriable(message), batch, fault.reason, fault.explanation),
       ),
     );
-    if (unread.length > 0)
-      logger.warn(
-        { partition: batch.partition, messages: unread.length },
-        'messages were not ours',
-      );
-    const own = read.flatMap(({ event }) => event ?? []);
-    const events = [...own, ...(await newestOf(unread, batch.partition))];
-    const position = Math.max(held.position, ...own.map((event) => event.position));
-    const isBehind = !batch.jumped && nextOffset < (held.nextOffset ?? 0);
-    const to: Checkpoint = isBehind
-      ? { position, nextOffset: held.nextOffset, mark: held.mark }
-      : { position, nextOffset, mark: markOf(messages.at(-1)!) };
-    const applied = await applier.apply(events, (transaction) => advance(transaction, held, to));
-    claims.set(batch.partition, { ...held, ...to });
-    await letters.send(lettersOf(applied, read, batch));
-    observer.applied(own.length, performance.now() - startedAt, applied);
+    logger.warn({ partition: batch.partition, messages: unread.length }, 'messages were not ours');
   }
 
   async function readMessage(message: ReceivedMessage, partition: number): Promise<Read> {
@@ -174,7 +234,7 @@ export function projectFromKafka(options: {
    * An unreadable message may have been an event of the stream that its key names: the log has it, so the newest event of
    * such a stream is applied, and what is missing before it with it.
    */
-  async function newestOf(unread: readonly Read[], partition: number): Promise<RecordedEvent[]> {
+  async function newestOf(unread: readonly Unread[], partition: number): Promise<RecordedEvent[]> {
     const streams = new Set<string>();
     for (const { message } of unread) {
       const stream = message.key?.toString() ?? '';
@@ -211,6 +271,7 @@ export function projectFromKafka(options: {
     position: (_, partition) => retryably(async () => (await claimPartition(partition)).nextOffset),
     onBatch: (batch, context) => retryably(() => onBatch(batch, context)),
     onCrash: options.onCrash,
+    partitionsAtOnce: topic.partitions,
   });
 
   return {
@@ -243,7 +304,7 @@ function isMadeAnew({ messages }: Batch, { nextOffset, mark }: Claim): boolean {
 const carriable = (message: ReceivedMessage): ReceivedMessage =>
   (message.value?.length ?? 0) > messageBytesMax ? { ...message, value: null } : message;
 
-const faulty = (message: ReceivedMessage, reason: string, explanation: string): Read => ({
+const faulty = (message: ReceivedMessage, reason: string, explanation: string): Unread => ({
   message,
   fault: { reason, explanation },
 });

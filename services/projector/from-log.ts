@@ -67,7 +67,7 @@ export function projectFromLog(options: {
       next.catch(() => undefined);
       const startedAt = performance.now();
       const applied = await applier.apply(events, (transaction) =>
-        advance(transaction, held, { position: last, nextOffset: null, mark: null }),
+        advance(transaction, [{ held, to: { position: last, nextOffset: null, mark: null } }]),
       );
       observer.applied(events.length, performance.now() - startedAt, applied);
       position = last;

@@ -179,21 +179,38 @@ async function raiseEpochs(
 }
 
 /**
- * Writes the checkpoint of a batch, in the transaction of the batch.
- * @throws ClaimLost where somebody else has claimed the partition since
+ * Writes the checkpoints of a batch, of one generation, in the transaction of the batch: all of them, or none.
+ * @throws ClaimLost where somebody else has claimed one of the partitions since
  */
 export async function advance(
   transaction: Transaction,
-  held: Claim,
-  to: Checkpoint,
+  moves: readonly { held: Claim; to: Checkpoint }[],
 ): Promise<void> {
+  // Locked in the order of the partitions, as a claim locks them.
   const { rowCount } = await transaction.query({
     name: 'advance',
-    text: `update views.offsets set position = $4, next_offset = $5, mark = $6
-           where generation = $1 and partition = $2 and epoch = $3`,
-    values: [held.generation, held.partition, held.epoch, to.position, to.nextOffset, to.mark],
+    text: `with moved as materialized (
+             select o.partition, n.position, n.next_offset, n.mark
+             from views.offsets o,
+               unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
+                 n (partition, epoch, position, next_offset, mark)
+             where o.generation = $1 and o.partition = n.partition and o.epoch = n.epoch
+             order by o.partition for update of o)
+           update views.offsets o set position = m.position, next_offset = m.next_offset, mark = m.mark
+           from moved m where o.generation = $1 and o.partition = m.partition`,
+    values: [
+      moves[0]?.held.generation,
+      moves.map(({ held }) => held.partition),
+      moves.map(({ held }) => held.epoch),
+      moves.map(({ to }) => to.position),
+      moves.map(({ to }) => to.nextOffset),
+      moves.map(({ to }) => to.mark),
+    ],
   });
-  if (rowCount === 0) throw new ClaimLost(`partition ${held.partition} was claimed by another`);
+  if (rowCount !== moves.length)
+    throw new ClaimLost(
+      `one of the partitions ${moves.map(({ held }) => held.partition).join()} was claimed by another`,
+    );
 }
 
 export type Offset = {

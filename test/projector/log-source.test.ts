@@ -111,11 +111,11 @@ test('events that come twice, late, or with a gap leave the views exact', async 
   const order = [3, 2, 2, 9, 4, events.length - 1, 0, 11, 7];
   for (const index of order)
     await applier.apply([events[index]!, events[(index * 7) % events.length]!], (transaction) =>
-      advance(transaction, held, { position: 0, nextOffset: null, mark: null }),
+      advance(transaction, [{ held, to: { position: 0, nextOffset: null, mark: null } }]),
     );
   applier.forget();
   await applier.apply([...events, ...events.toReversed()], (transaction) =>
-    advance(transaction, held, { position: events.length, nextOffset: null, mark: null }),
+    advance(transaction, [{ held, to: { position: events.length, nextOffset: null, mark: null } }]),
   );
   expect(await checkViews(registry.url)).toEqual([]);
 });
@@ -131,7 +131,9 @@ test('a batch of one whose claim was taken over leaves nothing', async () => {
   await claim(writer, 1, 3, 'second');
   await expect(
     applier.apply(events, (transaction) =>
-      advance(transaction, held, { position: events.length, nextOffset: null, mark: null }),
+      advance(transaction, [
+        { held, to: { position: events.length, nextOffset: null, mark: null } },
+      ]),
     ),
   ).rejects.toThrow(ClaimLost);
   const { rows } = await registry.pool.query(
