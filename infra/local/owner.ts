@@ -42,9 +42,16 @@ export async function ownFolder(folder: string): Promise<{ release(): Promise<vo
     lock.close();
     throw unreachable(folder, cause);
   }
+  // A lock that nothing refers to would be collected, and with it given up.
+  const free = (): void => lock.close();
+  process.on('exit', free);
   let released: Promise<void> | undefined;
   return {
-    release: () => (released ??= rm(told, { force: true }).finally(() => lock.close())),
+    release: () =>
+      (released ??= rm(told, { force: true }).finally(() => {
+        process.off('exit', free);
+        free();
+      })),
   };
 }
 

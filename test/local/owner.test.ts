@@ -37,6 +37,24 @@ test('a dead owner is succeeded, whatever it left behind', async () => {
   }
 });
 
+test('an owner stays one, though nobody keeps what it was given', async () => {
+  const folder = await temporaryDataDir();
+  const script = `
+    const { ownFolder } = await import('#infra/local/owner.ts');
+    await ownFolder(process.argv[1]);
+    await new Promise((resolve) => setImmediate(resolve));
+    globalThis.gc();
+    await ownFolder(process.argv[1]).catch((error) => process.stdout.write(error.code));`;
+  const owner = spawnSync(process.execPath, [
+    '--expose-gc',
+    '--input-type=module-typescript',
+    '-e',
+    script,
+    folder,
+  ]);
+  expect(owner.stdout.toString()).toBe('in_use');
+});
+
 test('an owner that was killed is succeeded at once', async () => {
   const folder = await temporaryDataDir();
   const script = `
