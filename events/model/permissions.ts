@@ -2,29 +2,60 @@
 import type { Permission, Place } from '../access.ts';
 import type { ModelCommand } from './commands.ts';
 
+/** What each command asks for. Some ask for more, by what they hold: see `neededFor`. */
+export const permissionOf: Record<ModelCommand['type'], Permission> = {
+  RegisterModel: 'model:write',
+  UpdateModel: 'model:write',
+  CreateVersion: 'version:write',
+  StartTesting: 'version:write',
+  Approve: 'version:assess',
+  Reject: 'version:assess',
+  Promote: 'stage:change',
+  Demote: 'stage:change',
+  Deprecate: 'stage:change',
+  Archive: 'version:archive',
+  Restore: 'stage:change',
+  SetDefault: 'stage:change',
+  RequestPromotion: 'promotion:request',
+  DecidePromotion: 'promotion:decide',
+  WithdrawPromotion: 'promotion:request',
+  SettlePromotion: 'retention:attribute',
+  Deploy: 'deployment:write',
+  ReportDeployment: 'deployment:write',
+  Undeploy: 'deployment:write',
+  ShiftTraffic: 'deployment:write',
+  RollbackDeployment: 'deployment:write',
+  CreateBinding: 'deployment:write',
+  UpdateBinding: 'deployment:write',
+  RemoveBinding: 'deployment:write',
+};
+
+/** What some commands ask for beside, in words, for the table of who may what. */
+export const alsoAsked = {
+  RegisterModel:
+    'with a first version also `version:write`, with one above development also `stage:change`',
+  UpdateModel: 'to another team or project also `model:move`, where it was and where it goes',
+  CreateVersion: 'above development also `stage:change`',
+  Archive: 'in the name of retention also `retention:attribute`',
+  ReportDeployment: 'that it timed out also `retention:attribute`',
+} as const satisfies Partial<Record<ModelCommand['type'], string>>;
+
 /** A permission that is asked for, and where: at the model as it stands, and where it is moved to. */
 export type Needed = { permission: Permission; at: 'model' | 'destination' };
 
 const needs = (...names: Permission[]): readonly Needed[] =>
   names.map((permission) => ({ permission, at: 'model' }));
-const writesModel = needs('model:write');
-const writesVersion = needs('version:write');
-const assesses = needs('version:assess');
-const changesStage = needs('stage:change');
-const requests = needs('promotion:request');
-const decides = needs('promotion:decide');
-const settles = needs('retention:attribute');
-const archives = needs('version:archive');
-const deploys = needs('deployment:write');
-const timesOut = needs('deployment:write', 'retention:attribute');
+const base = new Map(
+  Object.entries(permissionOf).map(([type, permission]) => [type, needs(permission)]),
+);
 const stages = needs('version:write', 'stage:change');
+const timesOut = needs('deployment:write', 'retention:attribute');
 const registersWithVersion = needs('model:write', 'version:write');
-const registersWithStage = needs('model:write', 'version:write', 'stage:change');
+const registersWithStage = needs('model:write', ...stages.map(({ permission }) => permission));
 const attributes = needs('version:archive', 'retention:attribute');
 /** Who moves a model to another team or project must be an admin where it was and where it goes. */
 const moves: readonly Needed[] = [
-  ...writesModel,
-  { permission: 'model:move', at: 'model' },
+  ...needs('model:write', 'model:move'),
   { permission: 'model:move', at: 'destination' },
 ];
 
@@ -40,51 +71,19 @@ export function destinationOf(command: ModelCommand, place: Place): Place {
 
 /** @param place where the model stands now; where it is registered, for a new one */
 export function neededFor(command: ModelCommand, place: Place): readonly Needed[] {
-  switch (command.type) {
-    case 'RegisterModel':
-      if (command.first_version === null) return writesModel;
-      return command.first_version.stage === 'development'
-        ? registersWithVersion
-        : registersWithStage;
-    case 'UpdateModel': {
-      const { team, project } = destinationOf(command, place);
-      return team === place.team && project === place.project ? writesModel : moves;
-    }
-    case 'CreateVersion':
-      return command.version.stage === 'development' ? writesVersion : stages;
-    case 'StartTesting':
-      return writesVersion;
-    case 'Approve':
-    case 'Reject':
-      return assesses;
-    case 'Promote':
-    case 'Demote':
-    case 'Deprecate':
-    case 'Restore':
-    case 'SetDefault':
-      return changesStage;
-    case 'RequestPromotion':
-    case 'WithdrawPromotion':
-      return requests;
-    case 'DecidePromotion':
-      return decides;
-    case 'SettlePromotion':
-      return settles;
-    case 'Archive':
-      return command.because.cause === 'manual' &&
-        command.because.rule === null &&
-        command.because.plan_id === null
-        ? archives
-        : attributes;
-    case 'ReportDeployment':
-      return command.cause === 'reported' ? deploys : timesOut;
-    case 'Deploy':
-    case 'Undeploy':
-    case 'ShiftTraffic':
-    case 'RollbackDeployment':
-    case 'CreateBinding':
-    case 'UpdateBinding':
-    case 'RemoveBinding':
-      return deploys;
+  if (command.type === 'RegisterModel' && command.first_version !== null)
+    return command.first_version.stage === 'development'
+      ? registersWithVersion
+      : registersWithStage;
+  if (command.type === 'UpdateModel') {
+    const { team, project } = destinationOf(command, place);
+    if (team !== place.team || project !== place.project) return moves;
   }
+  if (command.type === 'CreateVersion' && command.version.stage !== 'development') return stages;
+  if (command.type === 'Archive') {
+    const { cause, rule, plan_id } = command.because;
+    if (cause !== 'manual' || rule !== null || plan_id !== null) return attributes;
+  }
+  if (command.type === 'ReportDeployment' && command.cause !== 'reported') return timesOut;
+  return base.get(command.type)!;
 }

@@ -6,6 +6,7 @@ import type { Principal } from '#events/access.ts';
 import type { Actor } from '#events/envelope.ts';
 import type { Common } from '#events/model/commands.ts';
 import { openPolicy } from '#events/policy/policy.ts';
+import { isUuid } from '#events/names.ts';
 import type { Giver } from '#events/tenant/tenant.ts';
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
@@ -88,18 +89,35 @@ export function commandHead(
   };
 }
 
-/** What is answered where there is nothing by the name that the request gives. */
+/** What is not there, where a path names it by an id. */
+const missingById = {
+  deployments: { code: 'deployment_not_found', fact: 'deployment_id' },
+  bindings: { code: 'binding_not_found', fact: 'binding_id' },
+  versions: { code: 'version_not_found', fact: 'version' },
+} as const;
+
+/**
+ * What is answered where there is nothing by the name that the request gives: the same that the search for the name
+ * answers, so that nobody can tell what they may not see from what is not there.
+ */
 function missing({ params, body, routeOptions }: FastifyRequest): Problem {
   const { model, id } = (params ?? {}) as { model?: string; id?: string };
-  if (id !== undefined && routeOptions.url?.includes('/deployments/:id'))
-    return new Problem('deployment_not_found', { deployment_id: id });
-  if (id !== undefined && routeOptions.url?.includes('/bindings/:id'))
-    return new Problem('binding_not_found', { binding_id: id });
-  const named = (body ?? {}) as { model_name?: unknown; model_id?: unknown; version_id?: unknown };
-  if (routeOptions.url?.endsWith('/bindings'))
+  const noun = /\/([a-z-]+)\/:id\b/.exec(routeOptions.url ?? '')?.[1];
+  if (id !== undefined && noun !== undefined && Object.hasOwn(missingById, noun)) {
+    const { code, fact } = missingById[noun as keyof typeof missingById];
+    return new Problem(code, { [fact]: id });
+  }
+  const named = (body ?? {}) as Partial<
+    Record<'model' | 'model_name' | 'model_id' | 'version_id', string | number>
+  >;
+  const asked = model ?? named.model_name ?? named.model_id ?? named.model;
+  if (asked === undefined && named.version_id !== undefined)
     return new Problem('version_not_found', { version: String(named.version_id) });
-  const asked = model ?? named.model_name ?? named.model_id;
-  return new Problem('model_not_found', asked === undefined ? {} : { model: asked });
+  // an id leads to its stream without a search, so nothing is said of it
+  return new Problem(
+    'model_not_found',
+    asked === undefined || isUuid(String(asked)) ? {} : { model: asked },
+  );
 }
 
 /** What a decision is told of who asks, until it is known where the model stands. */

@@ -37,6 +37,8 @@ export type ListOf = {
   from: string;
   columns: string;
   conditions: readonly { sql: string; values: readonly unknown[] }[];
+  /** What the caller may see of it: `seenBy`, or nothing more where the model was found for the caller before. */
+  seen: readonly { sql: string; values: readonly unknown[] }[];
   /** By a column that no two rows share. */
   order: Order;
   /** SQL of a cheaper count than counting the rows, or null. */
@@ -99,7 +101,8 @@ export async function readList<Row extends object>(
   query: PageQuery,
   list: ListOf,
 ): Promise<ListPage<Row>> {
-  const { from, columns, conditions, order } = list;
+  const { from, columns, order } = list;
+  const conditions = [...list.conditions, ...list.seen];
   const { limit, offset, after } = placeOf(query, order);
   const values: unknown[] = [];
   const bind = ({ sql, values: bound }: { sql: string; values: readonly unknown[] }): string => {

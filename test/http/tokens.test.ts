@@ -255,7 +255,7 @@ describe("an issuer's token", () => {
         .setProtectedHeader({
           alg: 'RS256',
           kid: 'one',
-          jwk: (await exportJWK(attacker.publicKey)) as never,
+          jwk: await exportJWK(attacker.publicKey),
           jku: `${issuer.issuer}/keys`,
         })
         .setIssuer(issuer.issuer)

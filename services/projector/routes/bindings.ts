@@ -52,12 +52,12 @@ function bindingsOf(
     columns,
     conditions: [
       ...where('b.tenant = ?', caller.tenant),
-      ...seenBy(caller),
       ...where('not b.is_removed'),
       ...where('b.provider = ?', provider),
       ...where('b.status = ?', status),
       ...where('b.version_id = ?', versionId),
     ],
+    seen: seenBy(caller),
     // Ids are UUIDv7: the newest first.
     order: { column: 'b.binding_id', type: 'uuid', direction: 'desc' },
     total: null,
@@ -73,10 +73,7 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
     return shown(reader, tenant, binding.model_id, bindingResource(binding, place));
   };
 
-  /**
-   * The id of a version that is given by its serial.
-   * @throws Problem `version_not_found`, as for one that the caller may not see
-   */
+  /** @throws Problem `version_not_found` */
   async function versionIdOf(caller: Principal, version: string): Promise<string> {
     if (!isDigits(version)) return version;
     const found = await findSerial(caller.tenant, 'version', Number(version));
@@ -86,8 +83,8 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
         ? []
         : await reader.rows<{ version_id: string } & Place>({
             name: 'version id of a number',
-            text: `select v.version_id, m.team, m.project from views.versions_gN v
-                   join views.models_gN m on m.model_id = v.model_id where v.model_id = $1 and v.number = $2`,
+            text: `select v.version_id, m.team, m.project from views.versions_gN v join views.models_gN m using (model_id)
+                   where v.model_id = $1 and v.number = $2`,
             values: [modelId, found!.number],
           });
     if (row === undefined || !maySee(caller, row))
@@ -107,9 +104,9 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
     },
     async (request, reply) => {
       const { query, principal } = request;
-      const { tenant, audience } = principal;
+      const { tenant } = principal;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(`bindings ${audience} ${request.url}`, async () => {
+      const json = await share(request.principal, `bindings ${request.url}`, async () => {
         const versionId =
           query.version_id === undefined
             ? undefined

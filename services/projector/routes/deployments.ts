@@ -46,11 +46,11 @@ function deploymentsOf(
     columns,
     conditions: [
       ...where('d.tenant = ?', caller.tenant),
-      ...seenBy(caller),
       ...where('d.environment = ?', query.environment),
       ...where('d.status = ?', query.status),
       ...where('d.model_id = ?', modelId),
     ],
+    seen: seenBy(caller),
     // Ids are UUIDv7: the newest first.
     order: { column: 'd.deployment_id', type: 'uuid', direction: 'desc' },
     total: null,
@@ -79,9 +79,9 @@ export function deploymentReadRoutes(server: HttpServer, reading: Reading): void
     async (request, reply) => {
       const { query } = request;
       const { principal } = request;
-      const { tenant, audience } = principal;
+      const { tenant } = principal;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(`deployments ${audience} ${request.url}`, async () => {
+      const json = await share(request.principal, `deployments ${request.url}`, async () => {
         const model =
           query.model === undefined ? undefined : await find.model(principal, query.model);
         if (model === null) throw new Problem('model_not_found', { model: query.model });

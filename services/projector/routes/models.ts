@@ -82,7 +82,6 @@ function totalOf(tenant: string, query: ModelsQuery, filters: number): ListOf['t
 function modelsOf(caller: Principal, query: ModelsQuery): ListOf {
   const { tenant } = caller;
   const filters = [
-    ...seenBy(caller),
     ...where('m.framework = ?', query.framework),
     ...where('m.team = ?', query.team),
     ...where('m.project = ?', query.project),
@@ -97,6 +96,7 @@ function modelsOf(caller: Principal, query: ModelsQuery): ListOf {
     from: 'views.models_gN m',
     columns: 'm.state',
     conditions: [...where('m.tenant = ?', tenant), ...filters],
+    seen: seenBy(caller),
     order: orderOf(query.sort),
     total: caller.sees === null ? totalOf(tenant, query, filters.length) : null,
   };
@@ -120,7 +120,7 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
       const { principal } = request;
       const { tenant } = principal;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(`models ${principal.audience} ${request.url}`, async () => {
+      const json = await share(request.principal, `models ${request.url}`, async () => {
         const list = modelsOf(principal, query);
         const page = await readList<{ state: string }>(reader, query, list);
         return encodedPage(page, ({ state }) => {

@@ -20,7 +20,7 @@ export function statsRoutes(server: HttpServer, { reader, freshness, share }: Re
     async (request, reply) => {
       const { principal } = request;
       await waitUntilFresh(freshness, request.query, reply);
-      const json = await share(`stats ${principal.audience}`, async () => {
+      const json = await share(request.principal, 'stats', async () => {
         const totals = await (principal.sees === null
           ? readTotals(reader, principal.tenant)
           : countSeen(reader, principal.tenant, principal.sees));

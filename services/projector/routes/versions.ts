@@ -50,6 +50,7 @@ function versionsOf(model: Model, query: z.infer<typeof versionsQuery>): ListOf 
     from: 'views.versions_gN v',
     columns: 'v.state',
     conditions: [...where('v.model_id = ?', model.model_id), ...filters],
+    seen: [],
     order: { column: 'v.number', type: 'bigint', direction: 'desc' },
     // Numbers are given without a gap, and no version is ever removed.
     total: filters.length === 0 ? { sql: 'select ?::bigint', values: [model.last_number] } : null,
@@ -60,6 +61,7 @@ const timelineOf = (model: Model): ListOf => ({
   from: 'views.timeline_gN t',
   columns: 't.state',
   conditions: where('t.model_id = ?', model.model_id),
+  seen: [],
   order: { column: 't.stream_version', type: 'bigint', direction: 'asc' },
   total: { sql: 'select ?::bigint', values: [model.stream_version] },
 });
@@ -87,9 +89,9 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
     async (request, reply) => {
       const { query } = request;
       const { principal } = request;
-      const { tenant, audience } = principal;
+      const { tenant } = principal;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(`versions ${audience} ${request.url}`, async () => {
+      const json = await share(request.principal, `versions ${request.url}`, async () => {
         const model = await findModel(principal, request.params.model);
         const page = await readList<{ state: string }>(reader, query, versionsOf(model, query));
         return encodedPage(page, ({ state }) => {
