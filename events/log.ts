@@ -146,6 +146,8 @@ export type EventLog = {
     tenant: string,
     versionId: string,
   ) => Promise<{ stream: string; number: number } | null>;
+  /** The stream in which a promotion with this id was asked for. */
+  findPromotionRequest: (tenant: string, promotionRequestId: string) => Promise<string | null>;
   /** The stream in which a binding with this id was made. */
   findBinding: (tenant: string, bindingId: string) => Promise<string | null>;
   /** A folded state past many events, or null where none of this fold version is kept. */

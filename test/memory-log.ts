@@ -225,6 +225,16 @@ export function openMemoryLog(
       if (found === undefined) return null;
       return { stream: found.stream, number: (found.data as { number: number }).number };
     },
+    async findPromotionRequest(tenant, promotionRequestId) {
+      const found = events.find(
+        (event) =>
+          event.tenant === tenant &&
+          event.type === 'promotion.requested' &&
+          (event.data as { promotion_request_id: string }).promotion_request_id ===
+            promotionRequestId,
+      );
+      return found?.stream ?? null;
+    },
     async findBinding(tenant, bindingId) {
       const found = events.find(
         (event) =>

@@ -47,6 +47,16 @@ export type PromotionRequest = ModelEventData<'promotion.requested'> & {
   updated_at: string;
 };
 
+/** How far it is but for its time: `approved` where as many have agreed as were asked for, to just what it was made for. */
+export function progressOf(request: PromotionRequest): PromotionState {
+  if (request.state !== 'open') return request.state;
+  return approvalsGiven(request) >= request.approvals_required ? 'approved' : 'open';
+}
+
+/** Decisions are only recorded of who may decide, and any change since ends the request. */
+export const approvalsGiven = ({ decisions }: PromotionRequest): number =>
+  decisions.filter(({ decision }) => decision === 'approve').length;
+
 type PromotionEventType = 'model.promoted' | ModelEventsNamed<'promotion'>;
 
 const ended = (

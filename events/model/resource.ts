@@ -3,6 +3,8 @@ import { flatMetrics, metricsBySplit } from './metrics.ts';
 import type { Binding } from './binding-row.ts';
 import type { Deployment } from './deployment-row.ts';
 import type { Model } from './model-row.ts';
+import { approvalsGiven, progressOf } from './promotion-row.ts';
+import type { PromotionRequest } from './promotion-row.ts';
 import type { Version } from './version-row.ts';
 
 /** Where the model's stream stands: every resource under it carries this, and the ETag is `stream_version`. */
@@ -188,6 +190,55 @@ export function bindingResource(binding: Binding, model: Pick<Model, 'name'> & S
     declared_by: binding.created_by.declared_by,
     updated_at: binding.updated_at,
     removed_at: binding.removed_at,
+    position: model.position,
+    stream_version: model.stream_version,
+  };
+}
+
+/** @param at when it is shown: past its time a request counts as expired, whether or not the event is written */
+export function promotionResource(
+  request: PromotionRequest,
+  model: Pick<Model, 'name'> & StreamPlace,
+  at: string,
+) {
+  const progress = progressOf(request);
+  const isOver = request.state === 'open' && at >= request.expires_at;
+  return {
+    id: request.promotion_request_id,
+    promotion_request_id: request.promotion_request_id,
+    model_id: request.model_id,
+    model_name: model.name,
+    version_id: request.version_id,
+    number: request.number,
+    label: request.label,
+    version: request.label ?? String(request.number),
+    from_stage: request.from_stage,
+    to_stage: request.to_stage,
+    state: isOver ? 'expired' : progress,
+    approvals_required: request.approvals_required,
+    approvals_given: approvalsGiven(request),
+    missing_approvals: Math.max(0, request.approvals_required - approvalsGiven(request)),
+    decisions: request.decisions.map(({ actor, role, decision, reason, decided_at }) => ({
+      subject: actor.subject,
+      role,
+      decision,
+      reason,
+      decided_at,
+    })),
+    gates: request.gates,
+    content_digest: request.content_digest,
+    evidence_digest: request.evidence_digest,
+    policy_ref: request.policy_ref,
+    auto_execute: request.auto_execute,
+    expires_at: request.expires_at,
+    stale_because: request.stale_because,
+    reason: request.reason,
+    requested_by: request.requested_by.subject,
+    declared_by: request.requested_by.declared_by,
+    requested_at: request.requested_at,
+    ended_at: request.ended_at,
+    created_at: request.requested_at,
+    updated_at: request.updated_at,
     position: model.position,
     stream_version: model.stream_version,
   };

@@ -471,6 +471,16 @@ export function openPostgresLog(options: {
       return row ?? null;
     },
 
+    async findPromotionRequest(tenant, promotionRequestId) {
+      const [row] = await rows<{ stream: string }>(
+        'find_promotion_request',
+        `select stream from log.events where data ->> 'promotion_request_id' = $2 and tenant = $1
+         and type = 'promotion.requested' limit 1`,
+        [tenant, promotionRequestId],
+      );
+      return row?.stream ?? null;
+    },
+
     async findBinding(tenant, bindingId) {
       const [row] = await rows<{ stream: string }>(
         'find_binding',

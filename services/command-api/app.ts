@@ -21,6 +21,8 @@ import { openResolve } from './resolve.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { eventRoutes } from './routes/events.ts';
 import type { EventStreams } from './routes/events.ts';
+import { policyRoutes } from './routes/policies.ts';
+import { promotionRequestRoutes } from './routes/promotion-requests.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { bindingRoutes } from './routes/bindings.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
@@ -31,6 +33,7 @@ import { roleBindingRoutes } from './routes/role-bindings.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { trainingRoutes } from './routes/training.ts';
+import { openSettle } from './settle.ts';
 import { openStreams } from './streams.ts';
 import { openTraining } from './training-completed.ts';
 import { consumeTraining } from './training-consumer.ts';
@@ -73,6 +76,7 @@ export function commandApiApp(deps: {
         'a command failed',
       ),
   });
+  const settle = openSettle({ ask, streams });
   const submitTraining = openTraining({ ask, resolve });
   const relay =
     kafka === null
@@ -117,6 +121,8 @@ export function commandApiApp(deps: {
     /** Every route of this service; mount under `/api/v1`. */
     routes(server: HttpServer): void {
       writeRoutes(server);
+      policyRoutes(server, { ask, resolve, streams });
+      promotionRequestRoutes(server, { ask, resolve, settle, now: clock.now });
       keyRoutes(server, { ask, streams });
       roleBindingRoutes(server, { ask, streams });
       tenantRoutes(server, { ask, pool });

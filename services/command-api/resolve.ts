@@ -14,6 +14,8 @@ export type Resolve = {
   model: (tenant: string, model: string) => string | Promise<string>;
   /** @throws Problem `deployment_not_found`. */
   deployment: (tenant: string, deploymentId: string) => string | Promise<string>;
+  /** @throws Problem `promotion_not_found`. */
+  promotionRequest: (tenant: string, promotionRequestId: string) => string | Promise<string>;
   /** @throws Problem `binding_not_found`. */
   binding: (tenant: string, bindingId: string) => string | Promise<string>;
   /**
@@ -42,6 +44,13 @@ export function openResolve(log: EventLog): Resolve {
     return stream;
   }
 
+  async function findPromotionRequest(tenant: string, id: string): Promise<string> {
+    const stream = await log.findPromotionRequest(tenant, id);
+    if (stream === null) throw new Problem('promotion_not_found', { promotion_request_id: id });
+    streamByName.set(`promotion:${tenant}:${id}`, stream);
+    return stream;
+  }
+
   async function findBinding(tenant: string, bindingId: string): Promise<string> {
     const stream = await log.findBinding(tenant, bindingId);
     if (stream === null) throw new Problem('binding_not_found', { binding_id: bindingId });
@@ -64,6 +73,8 @@ export function openResolve(log: EventLog): Resolve {
     deployment: (tenant, deploymentId) =>
       streamByName.get(`deployment:${tenant}:${deploymentId}`) ??
       findDeployment(tenant, deploymentId),
+    promotionRequest: (tenant, id) =>
+      streamByName.get(`promotion:${tenant}:${id}`) ?? findPromotionRequest(tenant, id),
     binding: (tenant, bindingId) =>
       streamByName.get(`binding:${tenant}:${bindingId}`) ?? findBinding(tenant, bindingId),
     async version(tenant, version) {

@@ -26,6 +26,7 @@ import type { Observer, Projection } from './projection.ts';
 import { openReader } from './reader.ts';
 import { rebuild } from './rebuild.ts';
 import { bindingReadRoutes } from './routes/bindings.ts';
+import { promotionRequestReadRoutes } from './routes/promotion-requests.ts';
 import { deploymentReadRoutes } from './routes/deployments.ts';
 import { modelReadRoutes } from './routes/models.ts';
 import type { Reading } from './routes/reading.ts';
@@ -147,6 +148,7 @@ export function projectorApp(deps: {
       versionReadRoutes(server, reading);
       deploymentReadRoutes(server, reading);
       bindingReadRoutes(server, reading);
+      promotionRequestReadRoutes(server, reading, clock);
       statsRoutes(server, reading);
     },
 

@@ -19,7 +19,7 @@ export type ViewViolation = {
 
 type Rows = Map<string, unknown>;
 type Expected = Record<
-  'models' | 'versions' | 'deployments' | 'bindings' | 'timeline' | 'stats',
+  'models' | 'versions' | 'deployments' | 'bindings' | 'promotion_requests' | 'timeline' | 'stats',
   Rows
 >;
 
@@ -69,6 +69,7 @@ async function check(client: Client, events: readonly RecordedEvent[]): Promise<
     versions: new Map(),
     deployments: new Map(),
     bindings: new Map(),
+    promotion_requests: new Map(),
     timeline: new Map(),
     stats: new Map(),
   };
@@ -110,6 +111,10 @@ async function check(client: Client, events: readonly RecordedEvent[]): Promise<
     bindings: await rowsOf(
       client,
       `select binding_id::text as key, state::json as row from ${table('bindings')}`,
+    ),
+    promotion_requests: await rowsOf(
+      client,
+      `select promotion_request_id::text as key, state::json as row from ${table('promotion_requests')}`,
     ),
     timeline: await rowsOf(
       client,
@@ -197,7 +202,7 @@ function expectRows(states: Iterable<ModelState>, expected: Expected): void {
     const name = `${tenant}/${dimension}/${key}`;
     expected.stats.set(name, ((expected.stats.get(name) as number | undefined) ?? 0) + 1);
   };
-  for (const { model, versions, deployments, bindings } of states) {
+  for (const { model, versions, deployments, bindings, promotionRequests } of states) {
     if (model === null) continue;
     const { tenant, model_id } = model;
     expected.models.set(model_id, model);
@@ -212,6 +217,7 @@ function expectRows(states: Iterable<ModelState>, expected: Expected): void {
       count(tenant, 'versions_by_readiness', version.readiness);
     }
     for (const [id, binding] of bindings) expected.bindings.set(id, binding);
+    for (const [id, request] of promotionRequests) expected.promotion_requests.set(id, request);
     for (const [id, deployment] of deployments) {
       expected.deployments.set(id, deployment);
       if (deployment.status === 'deployed') count(tenant, 'deployments_active', '');

@@ -12,6 +12,8 @@ import type { Asking } from './model-asking.ts';
 
 const promoteBody = z.strictObject({
   to_stage: z.enum(['staging', 'production']),
+  /** Past gates and approvals; for an admin, with a reason. */
+  break_glass: z.boolean().optional(),
   reason: prose.nullish(),
 });
 const demoteBody = z
@@ -119,7 +121,13 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     'stage:change',
     'Promote a version; the incumbent leaves production in the same append',
     promoteBody,
-    (version, body, common) => ({ type: 'Promote', version, to_stage: body.to_stage, ...common }),
+    (version, body, common) => ({
+      type: 'Promote',
+      version,
+      to_stage: body.to_stage,
+      break_glass: body.break_glass ?? false,
+      ...common,
+    }),
   );
   step(
     'demote',

@@ -1,0 +1,181 @@
+// Promotion requests: asked for, decided, withdrawn; the policy executes what is agreed to in the same call.
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import type { Common, ModelCommand, ModelRefusal } from '#events/model/commands.ts';
+import type { ModelEvent } from '#events/model/events.ts';
+import { promotionResource } from '#events/model/resource.ts';
+import type { ModelState } from '#events/model/state.ts';
+import { newId } from '#infra/ids.ts';
+import { Problem } from '#infra/http/problems.ts';
+import type { HttpServer } from '#infra/http/server.ts';
+import type { Answered } from '../ask.ts';
+import { prose, reasonBody, versionRefOf } from '../fields.ts';
+import { modelKind } from '../kinds.ts';
+import { commandHead, commonOf, sendAnswer } from '../request.ts';
+import type { CommandHead } from '../request.ts';
+import type { Settle } from '../settle.ts';
+import { noQuery, placeOf, versionPath } from './model-asking.ts';
+import type { Asking, Events } from './model-asking.ts';
+
+const requestBody = z.strictObject({
+  to_stage: z.enum(['staging', 'production']),
+  auto_execute: z.boolean().default(true),
+  reason: prose.nullish(),
+});
+const decisionBody = z.strictObject({
+  decision: z.enum(['approve', 'reject']),
+  reason: prose.nullish(),
+});
+const requestPath = z.strictObject({ id: z.uuid() });
+const tags = ['promotion requests'];
+
+export function promotionRequestRoutes(
+  server: HttpServer,
+  { ask, resolve, settle, now }: Asking & { settle: Settle; now: () => Date },
+): void {
+  const shown = (id: string) => (state: ModelState, events: Events) => {
+    // a repeated request has made another id; its own event tells which one counted
+    const made = events.find((event) => event.type === 'promotion.requested');
+    const request = state.promotionRequests.get(made?.data.promotion_request_id ?? id)!;
+    const place = { name: state.model!.name, ...placeOf(state) };
+    return promotionResource(request, place, now().toISOString());
+  };
+  type Shown = ReturnType<ReturnType<typeof shown>>;
+
+  const submit = async (
+    head: CommandHead,
+    stream: string,
+    id: string,
+    status: 200 | 201,
+    command: (common: Common) => ModelCommand,
+  ): Promise<Answered<Shown>> =>
+    await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, Shown>({
+      kind: modelKind,
+      stream,
+      ...head,
+      status,
+      command: (at) => command(commonOf(head, at)),
+      answer: shown(id),
+    });
+
+  /** What was said is recorded by now: if the policy's hand fails, the next sweep does its work. */
+  async function settled(
+    head: CommandHead,
+    stream: string,
+    answered: Answered<Shown>,
+  ): Promise<Answered<Shown>> {
+    const { id, state, auto_execute } = answered.answer;
+    const isAgreed = state === 'approved' && auto_execute;
+    if (!isAgreed) return answered;
+    try {
+      const after = await settle(head.tenant, stream, id, (model) => shown(id)(model, []));
+      const position = Math.max(answered.position, after.position);
+      return { ...after, status: answered.status, position };
+    } catch (error) {
+      if (error instanceof Problem) return answered;
+      throw error;
+    }
+  }
+
+  server.post(
+    '/models/:model/versions/:version/promotion-requests',
+    {
+      config: { permission: 'promotion:request' },
+      schema: {
+        summary:
+          'Ask for a promotion; it is executed as soon as all that the policy asks for is there',
+        tags,
+        params: versionPath,
+        body: requestBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply): Promise<FastifyReply> => {
+      const { body, params } = request;
+      const head = commandHead(request, body);
+      const stream = await resolve.model(head.tenant, params.model);
+      const id = newId();
+      const answered = await submit(head, stream, id, 201, (common) => ({
+        type: 'RequestPromotion',
+        version: versionRefOf(params.version),
+        promotion_request_id: id,
+        to_stage: body.to_stage,
+        auto_execute: body.auto_execute,
+        ...common,
+      }));
+      return sendAnswer(reply, await settled(head, stream, answered));
+    },
+  );
+
+  server.post(
+    '/promotion-requests/:id/decision',
+    {
+      config: { permission: 'promotion:decide' },
+      schema: {
+        summary: 'Approve or reject; one rejection ends the request, the last approval executes it',
+        tags,
+        params: requestPath,
+        body: decisionBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply): Promise<FastifyReply> => {
+      const { body } = request;
+      const { id } = request.params;
+      const head = commandHead(request, body);
+      const stream = await resolve.promotionRequest(head.tenant, id);
+      const answered = await submit(head, stream, id, 200, (common) => ({
+        type: 'DecidePromotion',
+        promotion_request_id: id,
+        decision: body.decision,
+        ...common,
+      }));
+      return sendAnswer(reply, await settled(head, stream, answered));
+    },
+  );
+
+  server.post(
+    '/promotion-requests/:id/withdraw',
+    {
+      config: { permission: 'promotion:request' },
+      schema: {
+        summary: 'Take a request back; for who made it, or an admin',
+        tags,
+        params: requestPath,
+        body: reasonBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply): Promise<FastifyReply> => {
+      const { id } = request.params;
+      const head = commandHead(request, request.body);
+      const stream = await resolve.promotionRequest(head.tenant, id);
+      const answered = await submit(head, stream, id, 200, (common) => ({
+        type: 'WithdrawPromotion',
+        promotion_request_id: id,
+        ...common,
+      }));
+      return sendAnswer(reply, answered);
+    },
+  );
+
+  server.post(
+    '/promotion-requests/:id/settle',
+    {
+      config: { permission: 'retention:attribute' },
+      schema: {
+        summary: 'Look at a request again: expired, staled or executed, if it is so; for the sweep',
+        tags,
+        params: requestPath,
+        body: reasonBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply): Promise<FastifyReply> => {
+      const { id } = request.params;
+      const { tenant } = request.principal;
+      const stream = await resolve.promotionRequest(tenant, id);
+      return sendAnswer(reply, await settle(tenant, stream, id, (model) => shown(id)(model, [])));
+    },
+  );
+}
