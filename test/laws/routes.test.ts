@@ -81,6 +81,9 @@ POST /deployments/:id/traffic · POST /deployments/:id/rollback · POST /deploy
 POST /bindings · GET /bindings · GET /bindings/:id · PUT /bindings/:id · PATCH /bindings/:id · DELETE /bindings/:id
 GET /models/:model/timeline · GET /stats · GET /events · GET /events/:id
 POST /api-keys · GET /api-keys · DELETE /api-keys/:id · POST /training-completed
+GET /policies/:scope · PUT /policies/:scope · GET /models/:model/policy
+POST /models/:model/versions/:version/promotion-requests · GET /promotion-requests · GET /promotion-requests/:id
+POST /promotion-requests/:id/decision · POST /promotion-requests/:id/withdraw
 PUT /role-bindings · GET /role-bindings · DELETE /role-bindings · POST /tokens · POST /tenants · GET /tenants · GET /audit
 `
   .split(/\n|·/)

@@ -101,9 +101,16 @@ test('views rebuilt while events are written equal the fold of the log, and go o
   const { generation } = await findServing(writer);
   expect(generation).toBe(report.generation);
   expect(await tables()).toEqual(
-    ['bindings', 'deployments', 'models', 'stats', 'stream_versions', 'timeline', 'versions'].map(
-      (name) => `${name}_g${generation}`,
-    ),
+    [
+      'bindings',
+      'deployments',
+      'models',
+      'promotion_requests',
+      'stats',
+      'stream_versions',
+      'timeline',
+      'versions',
+    ].map((name) => `${name}_g${generation}`),
   );
 });
 
