@@ -10,7 +10,6 @@ import { pointers, policyFields, presets } from '#events/policy/policy.ts';
 import type { PolicyScope, Preset } from '#events/policy/policy.ts';
 import type {
   PolicyCommand,
-  PolicyPatch,
   PolicyRefusal,
   PolicyState,
 } from '#events/policy/scope.ts';
@@ -221,7 +220,7 @@ export function policyRoutes(
           type: 'SetPolicy',
           scope,
           preset: preset ?? null,
-          patch: patch as PolicyPatch,
+          patch,
           wider: bounds.map(layerOf),
           by_admin_of_tenant: byAdminOfTenant,
           reason: reason ?? null,

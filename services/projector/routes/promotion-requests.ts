@@ -41,10 +41,10 @@ function requestsOf(
     columns,
     conditions: [
       ...where('p.tenant = ?', caller.tenant),
-      ...seenBy(caller),
       ...where(stateIs, at, query.state),
       ...where('p.model_id = ?', modelId),
     ],
+    seen: seenBy(caller),
     // Ids are UUIDv7: the newest first.
     order: { column: 'p.promotion_request_id', type: 'uuid', direction: 'desc' },
     total: null,
