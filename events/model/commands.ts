@@ -172,7 +172,8 @@ export type Use =
       environment: string;
       region: string | null;
       status: string;
-    };
+    }
+  | { kind: 'binding'; binding_id: string };
 
 /** Why a command on a model is refused, with the facts that a person needs next. */
 export type ModelRefusal =

@@ -68,6 +68,7 @@ export function usesOf(state: ModelState, version: Version): Use[] {
   if (version.activation === 'active') uses.push({ kind: 'active' });
   for (const { deployment_id, environment, region, status } of version.live)
     uses.push({ kind: 'deployment', deployment_id, environment, region, status });
+  for (const binding_id of version.active_bindings) uses.push({ kind: 'binding', binding_id });
   return uses;
 }
 

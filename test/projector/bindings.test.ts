@@ -173,6 +173,45 @@ test('another tenant sees and changes nothing of it', async () => {
   expect((await registry.get(`/bindings/${binding}`)).body).toMatchObject({ provider: 'openai' });
 });
 
+test('who is confined to a team sees and changes only what is bound there', async () => {
+  const theirs = await aVersion();
+  const mine = await aVersion();
+  await registry.call('PATCH', `/models/${mine.model}`, { team: 'vision' });
+  const hidden = await aBinding(theirs.id, { provider: 'hidden' });
+  const seen = await aBinding(mine.id, { provider: 'seen' });
+  const issued = await registry.post('/api-keys', { subject: 'mia', role: 'member' });
+  const key = bodyOf(issued)['secret'] as string;
+  expect(
+    (
+      await registry.call('PUT', '/role-bindings', {
+        subject: 'mia',
+        role: 'deployer',
+        scope: 'team:vision',
+      })
+    ).status,
+  ).toBeLessThan(300);
+  const asMia = (method: string, path: string, body?: object) =>
+    registry.call(method, path, body, key);
+  expect((await asMia('GET', `/bindings/${seen}`)).status).toBe(200);
+  expect((await asMia('PATCH', `/bindings/${seen}`, { success_rate: 1 })).status).toBe(200);
+  const notFound = { status: 404, body: { code: 'binding_not_found', binding_id: hidden } };
+  expect(await asMia('GET', `/bindings/${hidden}`)).toMatchObject(notFound);
+  expect(await asMia('PATCH', `/bindings/${hidden}`, { success_rate: 1 })).toMatchObject(notFound);
+  expect(await asMia('DELETE', `/bindings/${hidden}`)).toMatchObject(notFound);
+  expect((await asMia('GET', '/bindings')).body).toMatchObject({ total_count: 1 });
+  // a serial of what is not seen says no more than one that nobody was given
+  for (const serial of [theirs.serial, 999_999_999]) {
+    expect(await asMia('GET', `/bindings?version_id=${serial}`)).toMatchObject({
+      status: 404,
+      body: { code: 'version_not_found' },
+    });
+    expect(await asMia('POST', '/bindings', { version_id: serial, ...openai })).toMatchObject({
+      status: 404,
+      body: { code: 'version_not_found', version: String(serial) },
+    });
+  }
+});
+
 describe('bad input', () => {
   test('names every fault, and makes nothing', async () => {
     const answer = await registry.post('/bindings', {

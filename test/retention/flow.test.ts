@@ -96,7 +96,7 @@ describe('a deployment that nobody reports on', () => {
     retention.onDay(32);
     await retention.sweepOnce();
     // the first is the default by itself, which protects nothing
-    expect((await archivedNumbers('churn')).toSorted()).toEqual([1, 2]);
+    expect(new Set(await archivedNumbers('churn'))).toEqual(new Set([1, 2]));
   });
 
   it('is left alone if a report comes while it is judged', async () => {

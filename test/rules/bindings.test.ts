@@ -70,6 +70,17 @@ describe('a binding', () => {
   test('holds its version in use while it is active', () => {
     const { state } = given(...modelWith(1), bound(1, 1), activated());
     expect(state.versions.get(1)!.active_bindings).toEqual([bindingId(1)]);
+    given(...modelWith(1), bound(1, 1), activated())
+      .when({
+        type: 'Archive',
+        version: numbered(1),
+        because: { cause: 'manual', plan_id: null, rule: null },
+      })
+      .isRefused({
+        code: 'in_use',
+        number: 1,
+        blocking: [{ kind: 'binding', binding_id: bindingId(1) }],
+      });
     const { state: ended } = given(
       ...modelWith(1),
       bound(1, 1, { status: 'active' }),

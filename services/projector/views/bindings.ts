@@ -25,13 +25,17 @@ export const bindings = defineView<Binding>({
       lateral (select state from views.bindings_gN
                where tenant = split_part(k.key, '/', 1) and binding_id = split_part(k.key, '/', 2)::uuid limit 1) b`,
   write: `
-    insert into views.bindings_gN as b (binding_id, tenant, model_id, version_id, provider, status, is_removed, state)
-    select * from rows from (
+    merge into views.bindings_gN as b
+    using rows from (
+      string_to_table($2, E'\\x1e'),
       json_to_recordset($1) as (binding_id uuid, tenant text, model_id uuid, version_id uuid, provider text, status text,
-        is_removed boolean),
-      string_to_table($2, E'\\x1e'))
-    on conflict (tenant, binding_id) do update set
-      provider = excluded.provider, status = excluded.status, is_removed = excluded.is_removed, state = excluded.state`,
+        is_removed boolean)) as r (state)
+    on b.tenant = r.tenant and b.binding_id = r.binding_id
+    when matched then update set
+      provider = r.provider, status = r.status, is_removed = r.is_removed, state = r.state
+    when not matched then
+      insert (binding_id, tenant, model_id, version_id, provider, status, is_removed, state)
+      values (r.binding_id, r.tenant, r.model_id, r.version_id, r.provider, r.status, r.is_removed, r.state)`,
   columns: ({ binding_id, tenant, model_id, version_id, provider, status, removed_at }) => ({
     binding_id,
     tenant,
