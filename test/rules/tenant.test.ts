@@ -216,7 +216,7 @@ describe('what a role may do', () => {
     'promotion:decide': ['approver', 'admin', 'system_admin'],
     'policy:write': ['admin', 'system_admin'],
     'version:archive': ['approver', 'admin', 'system_admin', 'service'],
-    'deployment:write': ['deployer', 'admin', 'system_admin'],
+    'deployment:write': ['deployer', 'admin', 'system_admin', 'service'],
     'role:manage': ['admin', 'system_admin'],
     'key:manage': ['admin', 'system_admin'],
     'audit:read': ['admin', 'system_admin'],
