@@ -1,7 +1,6 @@
 // What is another tenant's, or of another team, is as if it were not there: asked of every route that there is.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boundRoles, may } from '#events/access.ts';
-import type { Permission } from '#events/access.ts';
 import { eventually } from '#test/eventually.ts';
 import { serveRegistry } from '#test/projector/served.ts';
 import type { Answer, ServedRegistry } from '#test/projector/served.ts';
@@ -290,8 +289,7 @@ describe.each(['tenant', 'team:seen', 'project:p'])('in the scope %s', (scope) =
       const { status, body: answer } = await registry.call(method, path, body, key);
       const isGiven =
         permission === 'any key' ||
-        (may(role, permission as Permission) &&
-          (scope === 'tenant' || !ofTheTenant.has(permission)));
+        (may(role, permission) && (scope === 'tenant' || !ofTheTenant.has(permission)));
       const isDenied = status === 403 && (answer['code'] as unknown) === 'forbidden';
       if (isGiven === isDenied || status === 401) wrong.push(`${method} ${url}: ${status}`);
     }

@@ -2,9 +2,17 @@
 import { randomUUID } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Scope } from '#events/access.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import { pageEventsMax } from '#events/log.ts';
-import type { AppendCommand, AppendEntry, EventLog, NewEvent, Verdict } from '#events/log.ts';
+import type {
+  AppendCommand,
+  AppendEntry,
+  EventLog,
+  KeyEffect,
+  NewEvent,
+  Verdict,
+} from '#events/log.ts';
 
 /** One log, on which any number of handles can be opened, as by several processes. */
 export type LogUnderTest = { open: () => Promise<EventLog>; close: () => Promise<void> };
@@ -468,6 +476,66 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         await log.append([entryOf('model:t:z', 0, asked({ events }))]);
         expect(await log.readAll(0, pageEventsMax * 2)).toHaveLength(pageEventsMax);
         expect(await log.readStream('model:t:z', 0)).toHaveLength(pageEventsMax);
+      });
+    });
+
+    describe('knows the scopes of models', () => {
+      const placed = (
+        stream: string,
+        kind: 'team' | 'project',
+        scope: Scope | null,
+      ): KeyEffect => ({
+        effect: 'place',
+        tenant: 't',
+        stream,
+        kind,
+        scope,
+      });
+      const place = (stream: string, version: number, ...keys: KeyEffect[]): AppendEntry =>
+        entryOf(stream, version, asked({ keys }));
+      const seen = async (...scopes: Scope[]): Promise<string[]> =>
+        (await log.readAll(0, 100, { tenant: 't', scopes })).map(({ stream }) => stream);
+
+      it('and reads the events of those alone', async () => {
+        await log.append([
+          place('model:t:a', 0, placed('model:t:a', 'team', 'team:x')),
+          place(
+            'model:t:b',
+            0,
+            placed('model:t:b', 'team', 'team:y'),
+            placed('model:t:b', 'project', 'project:x'),
+          ),
+          place('model:t:c', 0),
+        ]);
+        expect(await seen('team:x')).toEqual(['model:t:a']);
+        expect(await seen('project:x')).toEqual(['model:t:b']);
+        expect(await seen('team:x', 'team:y')).toEqual(['model:t:a', 'model:t:b']);
+        expect(await seen()).toEqual([]);
+        expect(await log.isInScope('model:t:b', ['team:x', 'project:x'])).toBe(true);
+        expect(await log.isInScope('model:t:b', ['team:x'])).toBe(false);
+        expect(await log.isInScope('model:t:c', ['team:x'])).toBe(false);
+      });
+
+      it('as they are now, the last of one append too', async () => {
+        const a = 'model:t:a';
+        await log.append([place(a, 0, placed(a, 'team', 'team:x'))]);
+        await log.append([
+          entryOf(
+            a,
+            1,
+            asked({ keys: [placed(a, 'team', 'team:y')] }),
+            asked({ keys: [placed(a, 'team', null)] }),
+            asked({ keys: [placed(a, 'team', 'team:z')] }),
+          ),
+        ]);
+        for (const [scope, isIn] of [
+          ['team:x', false],
+          ['team:y', false],
+          ['team:z', true],
+        ] as const)
+          expect(await log.isInScope(a, [scope]), scope).toBe(isIn);
+        await log.append([place(a, 4, placed(a, 'team', null))]);
+        expect(await seen('team:z')).toEqual([]);
       });
     });
 

@@ -267,6 +267,26 @@ describe('in PostgreSQL', () => {
     });
   });
 
+  it('a role is what the last of one append left, with who gave it', async () => {
+    const role = { tenant: 't', subject: 'ana', role: 'viewer', scope: 'team:x' } as const;
+    const bound = async () =>
+      (
+        await log.pool.query<{ granted_by: string | null }>(
+          'select granted_by from log.role_bindings where tenant = $1 and subject = $2',
+          ['t', 'ana'],
+        )
+      ).rows.map(({ granted_by }) => granted_by);
+    const grant = asked({ keys: [{ effect: 'grant', ...role }] });
+    await log.append([entryOf('tenant:t', 0, grant)]);
+    expect(await bound()).toEqual(['zoë']);
+    const ungrant = () => asked({ keys: [{ effect: 'ungrant', ...role }] });
+    const again = () => asked({ keys: [{ effect: 'grant', ...role }] });
+    await log.append([entryOf('tenant:t', 1, ungrant(), again())]);
+    expect(await bound()).toEqual(['zoë']);
+    await log.append([entryOf('tenant:t', 3, again(), ungrant())]);
+    expect(await bound()).toEqual([null]);
+  });
+
   describe('keys', () => {
     const secret = 'mlk_of-a-test';
     const key = {
