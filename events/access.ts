@@ -126,7 +126,7 @@ export function parseScope(text: string): Scope | null {
 export type Place = { team: string | null; project: string | null };
 
 /** The scopes that a model is in, beside the tenant. */
-export function scopesOf({ team, project }: Place): readonly Scope[] {
+function scopesOf({ team, project }: Place): readonly Scope[] {
   const scopes: Scope[] = [];
   if (team !== null) scopes.push(`team:${team}`);
   if (project !== null) scopes.push(`project:${project}`);

@@ -8,7 +8,7 @@ import { defaultTenant, isStorableText, tenantSchema } from '#events/names.ts';
 import { fetchJson } from '../http/outgoing.ts';
 
 /** Signatures with a public key only: no `none`, and nothing whose secret would be the public key. */
-export const issuerAlgorithms = [
+const issuerAlgorithms = [
   'RS256',
   'RS384',
   'RS512',

@@ -6,7 +6,7 @@ import { BlockList, isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
 
 /** A request that was not sent, or whose answer is of no use. */
-export class OutgoingFailed extends Error {
+class OutgoingFailed extends Error {
   override name = 'OutgoingFailed';
   readonly retryable = true;
 }

@@ -176,7 +176,7 @@ export type AuditQuery = {
   before: { position: string; id: string } | null;
 };
 
-export type RefusedRecord = {
+type RefusedRecord = {
   id: string;
   recorded_ms: string;
   action: string;
