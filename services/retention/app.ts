@@ -21,6 +21,8 @@ import { retentionMetrics } from './metrics.ts';
 import { orderByHttp } from './order.ts';
 import { openSweep } from './sweep.ts';
 import type { SweepReport } from './sweep.ts';
+import { settleBy } from './promotion-requests.ts';
+import type { SettleRequest } from './promotion-requests.ts';
 import { timeOutBy } from './time-out.ts';
 import type { TimeOutDeployment } from './time-out.ts';
 
@@ -42,6 +44,7 @@ export function retentionApp(deps: {
   kafka: Omit<Kafka, 'codec' | 'settings'> | null;
   archive: ArchiveVersion;
   timeOut: TimeOutDeployment;
+  settle: SettleRequest;
   policy: RetentionPolicy;
   deploymentTimeoutHours: number;
   clock: Pick<Clock, 'now'>;
@@ -66,6 +69,7 @@ export function retentionApp(deps: {
     dueTimes,
     archive: deps.archive,
     timeOut: deps.timeOut,
+    settle: deps.settle,
     policy,
     deploymentTimeoutHours,
     clock,
@@ -160,7 +164,7 @@ export const retentionByHttp = ({
   serviceKey,
   newestKept,
   ...deps
-}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'timeOut' | 'policy'> & {
+}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'timeOut' | 'settle' | 'policy'> & {
   commandApiUrl: string;
   serviceKey: string;
   /** So many of the newest versions are kept, 1 to 10. */
@@ -171,6 +175,7 @@ export const retentionByHttp = ({
     ...deps,
     archive: archiveBy(order),
     timeOut: timeOutBy(order),
+    settle: settleBy(order),
     policy: defaultPolicy(newestKept),
   });
 };

@@ -27,7 +27,7 @@ export type NotedEvent = { stream: string; type: string; recorded_at: string };
 /** How soon an event can make a version of its model due, on a model that was looked at before. */
 const effects: Record<
   ModelEventType,
-  'begins' | 'at once' | 'after an age' | 'after a timeout' | 'none'
+  'begins' | 'at once' | 'after an age' | 'after a timeout' | 'at the next sweep' | 'none'
 > = {
   'model.registered': 'begins',
   'model.updated': 'none',
@@ -66,8 +66,8 @@ const effects: Record<
   'binding.deactivated': 'after an age',
   'binding.deprecated': 'after an age',
   'binding.removed': 'after an age',
-  'promotion.requested': 'none',
-  'promotion.decided': 'none',
+  'promotion.requested': 'at the next sweep',
+  'promotion.decided': 'at the next sweep',
   'promotion.staled': 'none',
   'promotion.expired': 'none',
   'promotion.withdrawn': 'none',
@@ -123,9 +123,10 @@ export function openDueTimes(
     const effect = effects[type];
     if (effect === 'none') return;
     const recordedMs = Date.parse(recorded_at);
-    if (effect === 'after a timeout') {
+    if (effect === 'after a timeout' || effect === 'at the next sweep') {
       // it comes before any age, so that it counts for streams that were never looked at, too
-      const dueMs = recordedMs + timeoutMs(deploymentTimeoutHours);
+      const dueMs =
+        effect === 'after a timeout' ? recordedMs + timeoutMs(deploymentTimeoutHours) : recordedMs;
       const first = begun.get(stream);
       if (first === undefined) waiting.set(stream, Math.min(dueMs, waiting.get(stream) ?? dueMs));
       else begun.set(stream, Math.min(first, dueMs));

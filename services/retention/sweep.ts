@@ -13,6 +13,8 @@ import { due, shortestAgeMs } from './due.ts';
 import type { DueVersion, RetentionPolicy } from './due.ts';
 import { overdue } from './overdue.ts';
 import type { OverdueDeployment } from './overdue.ts';
+import { waitingRequests } from './promotion-requests.ts';
+import type { SettleRequest } from './promotion-requests.ts';
 import type { TimeOutDeployment } from './time-out.ts';
 import type { DueTimes } from './due-times.ts';
 
@@ -47,6 +49,7 @@ export function openSweep(options: {
   dueTimes: DueTimes;
   archive: ArchiveVersion;
   timeOut: TimeOutDeployment;
+  settle: SettleRequest;
   policy: RetentionPolicy;
   /** A deployment that is asked for or under way is given up after so long without a report. */
   deploymentTimeoutHours: number;
@@ -54,7 +57,7 @@ export function openSweep(options: {
   failpoint: Failpoint;
   told: SweepTold;
 }): Sweep {
-  const { log, dueTimes, archive, timeOut, policy, clock, failpoint, told } = options;
+  const { log, dueTimes, archive, timeOut, settle, policy, clock, failpoint, told } = options;
 
   /** Judges until the stream stands still; one that does not is looked at again when its claim lapses. */
   async function lookAt(
@@ -67,6 +70,8 @@ export function openSweep(options: {
     assert(named !== null, `${stream} is no stream`);
     for (let look = 1; look <= looksMax; look++) {
       const state = await fold(log, stream);
+      const requests = waitingRequests(state, now);
+      if (await settleAll(requests.ids, state.stream_version, signal)) continue;
       const waiting = overdue(state, options.deploymentTimeoutHours, now);
       const judged = due(state, policy, now);
       if (judged.due.length + waiting.overdue.length > 0)
@@ -79,10 +84,23 @@ export function openSweep(options: {
       const version = await archiveAll(named.id, stream, state, judged.due, report, signal);
       const next = earliest(
         earliest(judged.next_due_at, waiting.next_due_at),
-        firstAgeOf(state, policy, now),
+        earliest(requests.next_look_at, firstAgeOf(state, policy, now)),
       );
       if (version !== null && (await dueTimes.settle(stream, version, next))) return;
     }
+  }
+
+  /** Whether that changed the model. */
+  async function settleAll(
+    ids: readonly string[],
+    decidedOn: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    for (const promotion_request_id of ids) {
+      const answer = await settle({ promotion_request_id, decidedOn }, signal);
+      if (answer.outcome === 'moved_on' || answer.stream_version !== decidedOn) return true;
+    }
+    return false;
   }
 
   async function timeOutAll(

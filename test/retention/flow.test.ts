@@ -172,6 +172,23 @@ describe('years pass', () => {
     expect(await archivedNumbers('small')).toEqual([]);
   });
 
+  it('and a promotion request that waits is looked at by the next sweep, and again within the hour', async () => {
+    await registry.model('asked', 1);
+    const { id } = await registry.ask('/models/asked/versions/1/promotion-requests', {
+      to_stage: 'production',
+      auto_execute: false,
+    });
+    const retention = registry.retention();
+    await hasRead(retention);
+    expect(await retention.sweepOnce()).toMatchObject({ looked_at: 1, failed: 0 });
+    expect((await retention.sweepOnce()).looked_at).toBe(0);
+    retention.onDay(1);
+    expect(await retention.sweepOnce()).toMatchObject({ looked_at: 1, failed: 0 });
+    expect(await registry.ask(`/promotion-requests/${String(id)}/withdraw`, {})).toMatchObject({
+      state: 'withdrawn',
+    });
+  });
+
   it('and a version is archived once its last use is over, and one that a new version pushed out', async () => {
     await registry.model('churn', 4);
     const deployment = await registry.ask('/models/churn/versions/1/deployments', {

@@ -15,6 +15,7 @@ import { archiveBy } from '#services/retention/archive.ts';
 import type { ArchiveVersion } from '#services/retention/archive.ts';
 import { defaultPolicy } from '#services/retention/due.ts';
 import { orderByHttp } from '#services/retention/order.ts';
+import { settleBy } from '#services/retention/promotion-requests.ts';
 import { timeOutBy } from '#services/retention/time-out.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 
@@ -121,6 +122,7 @@ export async function startRegistry() {
         kafka: options.kafka === undefined ? null : { ...options.kafka, onCrash: () => undefined },
         archive: options.archive?.(real) ?? real,
         timeOut: timeOutBy(order),
+        settle: settleBy(order),
         policy,
         deploymentTimeoutHours: 24,
         clock: { now: () => new Date(Date.now() + today.days * dayMs) },
