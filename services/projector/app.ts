@@ -13,6 +13,7 @@ import type { Migrations } from '#infra/postgres/migrate.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger, LogLevel } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
+import { openAnswers } from './answers.ts';
 import { shareAnswers } from './coalesce.ts';
 import { openFind } from './find.ts';
 import { openFreshness } from './freshness.ts';
@@ -75,7 +76,8 @@ export function projectorApp(deps: {
     max: readConnectionsMax,
   });
   readPool.on('error', onError);
-  const reader = openReader(readPool);
+  const answers = openAnswers();
+  const reader = openReader(readPool, answers.forget);
   const topic = (kafka?.topics ?? topicsOf()).modelLifecycle.topic;
   const head = openHead({ url: databaseUrl, onError });
   const findHead = head.position;
@@ -90,7 +92,8 @@ export function projectorApp(deps: {
     find: openFind(reader),
     findSerial: log.findSerial,
     freshness,
-    share: shareAnswers<Buffer>(),
+    share: shareAnswers<string>(),
+    answers,
   };
   let projection: Projection | null = null;
 
@@ -115,9 +118,15 @@ export function projectorApp(deps: {
           { stream: event.stream, version: event.stream_version, type: event.type, reason },
           'a stream is parked: "npm run projector -- redrive" tries it again',
         );
+      if (parked.length > 0) reader.notePark(parked.map(({ event }) => event.stream));
       if (kafka !== null) freshness.look();
     },
-    reached: freshness.reached,
+    claimed: answers.claimed,
+    changed: answers.changed,
+    reached: (position) => {
+      answers.reached(position);
+      freshness.reached(position);
+    },
   };
 
   /** Tables of another version of the code are built anew before anything is written. */

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { DatabaseError } from 'pg';
 import { AssertionFailed } from '#events/decider.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
+import type { Model } from '#events/model/model-row.ts';
 import { UnreadableEvent, upcast } from '#events/upcasters.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import { changesOf, forGeneration, rowSeparator } from './views/view.ts';
@@ -34,6 +35,9 @@ export type Applied = {
   unexplained: readonly RecordedEvent[];
 };
 
+/** The same with the rows that it wrote of the view of models. */
+export type AppliedRows = Applied & { models: readonly Model[] };
+
 export type Applier = {
   /**
    * Applies a batch of events in order, with its checkpoint, in one transaction.
@@ -42,7 +46,7 @@ export type Applier = {
   apply: (
     events: readonly RecordedEvent[],
     checkpoint: (transaction: Transaction) => Promise<void>,
-  ) => Promise<Applied>;
+  ) => Promise<AppliedRows>;
   /** The same within a transaction of the caller, who has locked the checkpoints. Slower. */
   applyWithin: (transaction: Transaction, events: readonly RecordedEvent[]) => Promise<Applied>;
   /** Forgets all rows: what is in memory is only true while nobody else writes. */
@@ -347,6 +351,11 @@ export function openApplier(options: {
     merge(batch, under);
   }
 
+  function modelsOf({ rows }: Batch): Model[] {
+    const changed = rows[views.findIndex(({ view }) => view.name === 'models')];
+    return changed === undefined ? [] : Array.from(changed.values(), ({ row }) => row as Model);
+  }
+
   return {
     apply: async (events, checkpoint) => {
       let batch: Batch;
@@ -367,7 +376,7 @@ export function openApplier(options: {
       }
       keep(batch);
       await failpoint('projector:after-commit');
-      return outcomeOf(batch);
+      return { ...outcomeOf(batch), models: modelsOf(batch) };
     },
     applyWithin: async (transaction, events) => {
       const batch = newBatch();

@@ -1,5 +1,6 @@
 // Turns many questions of one moment into one query: what makes ten thousand reads a second a few hundred queries.
 import type { Principal } from '#events/access.ts';
+import { keyOf } from './answers.ts';
 
 /** One query looks up so many keys at most. */
 const keysMax = 500;
@@ -55,8 +56,8 @@ export function shareAnswers<Answer>(): (
   make: () => Promise<Answer>,
 ) => Promise<Answer> {
   const asked = new Map<string, Promise<Answer>>();
-  return ({ audience }, asking, make) => {
-    const question = `${audience} ${asking}`;
+  return (caller, asking, make) => {
+    const question = keyOf(caller, asking);
     let answer = asked.get(question);
     if (answer === undefined) {
       // Made only when everybody of this moment has asked, so that what it reads is not older than any of them.

@@ -21,6 +21,7 @@ import type { Topics } from '#infra/kafka/topics.ts';
 import { UndecodableMessage } from '#infra/kafka/undecodable.ts';
 import { isTransient } from '#infra/postgres/connect.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
+import { shownModel } from './answers.ts';
 import { openApplier } from './apply.ts';
 import type { Applied, Applier } from './apply.ts';
 import { openDeadLetters } from './dead-letters.ts';
@@ -190,10 +191,13 @@ export function projectFromKafka(options: {
       return { held, to };
     });
     const events = pieces.flatMap(({ own, newest }) => [...own, ...newest]);
-    const applied = await applier.apply(events, (transaction) => advance(transaction, moves));
+    const { models, ...applied } = await applier.apply(events, (transaction) =>
+      advance(transaction, moves),
+    );
     for (const { held, to } of moves) claims.set(held.partition, { ...held, ...to });
     for (const { batch, read } of pieces) await letters.send(lettersOf(applied, read, batch));
     const count = pieces.reduce((sum, { own }) => sum + own.length, 0);
+    observer.changed(models.map(shownModel));
     observer.applied(count, performance.now() - startedAt, applied);
   }
 

@@ -5,6 +5,7 @@ import type { Failpoint } from '#infra/failpoint.ts';
 import { pauseBefore } from '#infra/kafka/deadline.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
+import { shownModel } from './answers.ts';
 import { openApplier } from './apply.ts';
 import {
   advance,
@@ -51,6 +52,7 @@ export function projectFromLog(options: {
     const applier = openApplier({ target, writer, readStream, failpoint });
     state = 'running';
     let { position } = held;
+    observer.claimed();
     observer.reached(position);
     let page = log.readAll(position, batchEventsMax);
     for (;;) {
@@ -66,9 +68,10 @@ export function projectFromLog(options: {
       const next = head.position() > last ? log.readAll(last, batchEventsMax) : Promise.resolve([]);
       next.catch(() => undefined);
       const startedAt = performance.now();
-      const applied = await applier.apply(events, (transaction) =>
+      const { models, ...applied } = await applier.apply(events, (transaction) =>
         advance(transaction, [{ held, to: { position: last, nextOffset: null, mark: null } }]),
       );
+      observer.changed(models.map(shownModel));
       observer.applied(events.length, performance.now() - startedAt, applied);
       position = last;
       observer.reached(position);

@@ -4,6 +4,7 @@ import type { Failpoint } from '#infra/failpoint.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
+import type { ShownModel } from './answers.ts';
 import type { Applied } from './apply.ts';
 import { projectFromKafka } from './from-kafka.ts';
 import { projectFromLog } from './from-log.ts';
@@ -23,6 +24,10 @@ export type Projection = {
 export type Observer = {
   /** These tables are written from now on. */
   serving: (serving: Serving) => void;
+  /** From here on nobody else writes the views. Not called by a source that shares them. */
+  claimed: () => void;
+  /** Models as they are now; told before `reached`. */
+  changed: (models: readonly ShownModel[]) => void;
   applied: (events: number, durationMs: number, applied: Applied) => void;
   /** Every event up to this position is in the views, or waits parked. Not called by a source that cannot tell. */
   reached: (position: number) => void;

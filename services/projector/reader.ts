@@ -24,6 +24,10 @@ export type Reader = {
   rows: <Row extends QueryResultRow>(statement: Statement) => Promise<Row[]>;
   /** Streams with an event that could not be applied, so that their rows are behind. As of a second ago at most. */
   parked: () => ReadonlySet<string>;
+  /** Whether what serves and what is parked has been looked up within the last second, as every query makes sure first. */
+  isCurrent: () => boolean;
+  /** Tells of streams that were parked just now. */
+  notePark: (streams: readonly string[]) => void;
   /**
    * Tells what serves, as somebody else found out. Whoever learns how far the views are must tell this first, so that no
    * read rests on tables that are not written any more.
@@ -33,9 +37,12 @@ export type Reader = {
 
 const none: ReadonlySet<string> = new Set();
 
-export function openReader(pool: Pool): Reader {
+/** @param onChange called when other tables serve than before, or other streams are parked */
+export function openReader(pool: Pool, onChange: () => void): Reader {
   let layout: Layout | null = null;
   let reading: Promise<Layout> | null = null;
+  /** Streams that were parked while the layout was being read, which may not know of them. */
+  let parkedMeanwhile: readonly string[] = [];
 
   async function read(): Promise<Layout> {
     const readAt = performance.now();
@@ -45,10 +52,21 @@ export function openReader(pool: Pool): Reader {
   }
 
   function refresh(): Promise<Layout> {
-    reading ??= read()
-      .then((found) => (layout = found))
+    if (reading !== null) return reading;
+    parkedMeanwhile = [];
+    reading = read()
+      .then(({ serving, parked, readAt }) =>
+        change({ serving, parked: new Set([...parked, ...parkedMeanwhile]), readAt }),
+      )
       .finally(() => (reading = null));
     return reading;
+  }
+
+  function change(to: Layout): Layout {
+    const from = layout;
+    layout = to;
+    if (from !== null && !isAlike(from, to)) onChange();
+    return to;
   }
 
   const isFresh = (known: Layout | null): known is Layout =>
@@ -85,10 +103,22 @@ export function openReader(pool: Pool): Reader {
       }
     },
     parked: () => layout?.parked ?? none,
+    isCurrent: () => isFresh(layout),
+    notePark: (streams) => {
+      parkedMeanwhile = [...parkedMeanwhile, ...streams];
+      if (layout !== null) change({ ...layout, parked: new Set([...layout.parked, ...streams]) });
+    },
     note: (serving) => {
-      if (layout !== null) layout = { ...layout, serving };
+      if (layout !== null) change({ ...layout, serving });
     },
   };
+}
+
+function isAlike(one: Layout, other: Layout): boolean {
+  if (one.serving.generation !== other.serving.generation) return false;
+  for (const [view, { generation }] of other.serving.views)
+    if (one.serving.views.get(view)?.generation !== generation) return false;
+  return one.parked.symmetricDifference(other.parked).size === 0;
 }
 
 /** A rebuild has switched, and dropped the old tables. */

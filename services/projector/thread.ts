@@ -65,6 +65,10 @@ function tell(observer: Observer, message: Extract<ThreadMessage, { call: string
   switch (message.call) {
     case 'serving':
       return observer.serving(...message.with);
+    case 'claimed':
+      return observer.claimed(...message.with);
+    case 'changed':
+      return observer.changed(...message.with);
     case 'applied':
       return observer.applied(...message.with);
     case 'reached':

@@ -42,6 +42,8 @@ const follower = followHead({ url: databaseUrl, onError });
 const writer = openWriter({ url: databaseUrl, name: 'modelog-projector', onError });
 const observer: Observer = {
   serving: (...call) => post({ call: 'serving', with: call }),
+  claimed: (...call) => post({ call: 'claimed', with: call }),
+  changed: (...call) => post({ call: 'changed', with: call }),
   applied: (...call) => post({ call: 'applied', with: call }),
   reached: (...call) => post({ call: 'reached', with: call }),
 };

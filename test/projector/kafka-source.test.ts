@@ -53,6 +53,8 @@ function project(source: 'kafka' | 'log') {
   const writer = openWriter({ url: registry.url, name: 'test', onError: () => undefined });
   const observer: Observer = {
     serving: () => undefined,
+    claimed: () => undefined,
+    changed: () => undefined,
     applied: (events) => void (seen.events += events),
     reached: () => undefined,
   };

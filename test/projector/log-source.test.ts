@@ -45,6 +45,8 @@ function project(failpoint = (): void => undefined) {
     failpoint,
     observer: {
       serving: () => undefined,
+      claimed: () => undefined,
+      changed: () => undefined,
       applied: (events: number, _: number, applied: Applied) => {
         seen.events += events;
         seen.parked += applied.parked.length;

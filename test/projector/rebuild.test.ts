@@ -36,6 +36,8 @@ beforeEach(async () => {
     failpoint: () => undefined,
     observer: {
       serving: () => undefined,
+      claimed: () => undefined,
+      changed: () => undefined,
       applied: () => undefined,
       reached: (position) => void (at.position = position),
     },

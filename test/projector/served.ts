@@ -19,11 +19,15 @@ const adminKey = 'admin-key-of-a-test-0123456789abcdef';
 
 export type Answer = { status: number; headers: Headers; body: Record<string, never> };
 
+/** @param options.beside serve the database of another one, which must be stopped after this one */
 export async function serveRegistry(
-  options: { kafka?: Kafka | null; identity?: TokenVerifiers } = {},
+  options: { kafka?: Kafka | null; identity?: TokenVerifiers; beside?: { url: string } } = {},
 ) {
   const { kafka = null, identity = { tokens: null, oidc: null } } = options;
-  const database = await freshDatabase();
+  const database =
+    options.beside === undefined
+      ? await freshDatabase()
+      : { ...options.beside, drop: () => Promise.resolve() };
   const { url } = database;
   await migrate(url, logMigrations);
   await migrate(url, viewsMigrations);
@@ -99,6 +103,11 @@ export async function serveRegistry(
     commandApi,
     /** At the paths that documents [2] and [3] use. */
     bare: (method: string, path: string, body?: object) => call(method, path, body, adminKey, ''),
+    /** A GET with headers of its own, and the answer as it came. */
+    fetch: (path: string, headers: Record<string, string>): Promise<Response> =>
+      fetch(`${address}/api/v1${path}`, {
+        headers: { authorization: `Bearer ${adminKey}`, ...headers },
+      }),
     get: (path: string, key?: string) => call('GET', path, undefined, key),
     post: (path: string, body: object) => call('POST', path, body),
     async stop(): Promise<void> {

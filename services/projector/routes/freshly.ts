@@ -15,14 +15,15 @@ export type FreshnessQuery = {
 };
 
 /**
- * Waits until the views are as fresh as the request asks, by default as the log; then says in the headers what they hold.
+ * Waits until the views are as fresh as the request asks, by default as the log; then says in the headers what they hold. Returns
+ * the position that the answer must hold.
  * @throws Problem `position_not_reached`; LogUnavailable where the log cannot say how far it is
  */
 export async function waitUntilFresh(
   freshness: Freshness,
   { consistency, min_position }: FreshnessQuery,
   reply: FastifyReply,
-): Promise<void> {
+): Promise<number> {
   const fresh =
     min_position === undefined
       ? await (consistency === 'eventual' ? freshness.eventual() : freshness.fresh())
@@ -31,4 +32,5 @@ export async function waitUntilFresh(
     throw new Problem('position_not_reached', { min_position, position: freshness.known() });
   reply.header('x-position', fresh.position);
   if (fresh.isStale) reply.header('x-stale', 'true');
+  return fresh.position;
 }

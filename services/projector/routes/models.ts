@@ -2,23 +2,28 @@
 import { z } from 'zod';
 import type { Principal } from '#events/access.ts';
 import { stages } from '#events/model/shapes.ts';
-import { modelResource } from '#events/model/resource.ts';
 import type { Model } from '#events/model/model-row.ts';
+import { modelStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
+import { shownModel } from '../answers.ts';
+import type { ShownModel } from '../answers.ts';
 import { pageQuery, readList } from '../lists.ts';
 import type { ListOf, Order } from '../lists.ts';
 import type { Dimension } from '../views/stats.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import {
-  encodedPage,
   filterBoolean,
   filterText,
+  findModel,
+  isParked,
+  pageJson,
   pathPart,
+  recallModel,
   seenBy,
   sendJson,
-  sendResource,
-  shown,
+  sendResourceJson,
+  shownJson,
   where,
 } from './reading.ts';
 import type { Reading } from './reading.ts';
@@ -103,7 +108,7 @@ function modelsOf(caller: Principal, query: ModelsQuery): ListOf {
 }
 
 export function modelReadRoutes(server: HttpServer, reading: Reading): void {
-  const { reader, find, freshness, share } = reading;
+  const { reader, freshness, share } = reading;
 
   server.get(
     '/models',
@@ -116,18 +121,11 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { query } = request;
-      const { principal } = request;
-      const { tenant } = principal;
+      const { query, principal } = request;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(request.principal, `models ${request.url}`, async () => {
-        const list = modelsOf(principal, query);
-        const page = await readList<{ state: string }>(reader, query, list);
-        return encodedPage(page, ({ state }) => {
-          const model = JSON.parse(state) as Model;
-          return shown(reader, tenant, model.model_id, modelResource(model));
-        });
-      });
+      const json = await share(principal, `models ${request.url}`, () =>
+        listModels(reading, query, modelsOf(principal, query)),
+      );
       return sendJson(reply, json);
     },
   );
@@ -144,11 +142,45 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { tenant } = request.principal;
-      await waitUntilFresh(freshness, request.query, reply);
-      const model = await find.model(request.principal, request.params.model);
-      if (model === null) throw new Problem('model_not_found', { model: request.params.model });
-      return sendResource(reply, shown(reader, tenant, model.model_id, modelResource(model)));
+      const { principal, params } = request;
+      const position = await waitUntilFresh(freshness, request.query, reply);
+      const model =
+        recallModel(reading, principal, params.model, position) ??
+        (await findModel(reading, principal, params.model));
+      if (model === null) throw new Problem('model_not_found', { model: params.model });
+      const { stream, stream_version } = model.shown;
+      const json = shownJson(reader, model.shown);
+      return sendResourceJson(reply, stream_version, json, isParked(reader, stream));
     },
   );
+}
+
+/** Which model it is, and the stream version that its row is of. */
+const placeColumns = 'm.tenant, m.model_id, m.stream_version';
+type Place = { tenant: string; model_id: string; stream_version: number };
+
+/**
+ * A page of models. Most of those listed were read or changed lately and are in memory: so first it is only asked which
+ * they are and how far, and where memory has not all of them as far as that, for all of them whole.
+ */
+async function listModels(
+  { reader, answers }: Reading,
+  query: ModelsQuery,
+  list: ListOf,
+): Promise<string> {
+  const places = await readList<Place>(reader, query, { ...list, columns: placeColumns });
+  const known = places.rows.map(({ tenant, model_id, stream_version }) => {
+    const kept = answers.ofStream(modelStream(tenant, model_id));
+    return kept?.shown.stream_version === stream_version ? kept.shown : null;
+  });
+  const isKnown = (model: ShownModel | null): model is ShownModel => model !== null;
+  if (known.every(isKnown))
+    return pageJson({ ...places, rows: known }, (model) => shownJson(reader, model));
+  const read = answers.reading();
+  const page = await readList<{ state: string }>(reader, query, list);
+  return pageJson(page, ({ state }) => {
+    const model = shownModel(JSON.parse(state) as Model);
+    answers.keep(read, model, null);
+    return shownJson(reader, model);
+  });
 }

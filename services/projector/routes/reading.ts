@@ -4,6 +4,8 @@ import type { Principal } from '#events/access.ts';
 import { z } from 'zod';
 import { isStorableText, modelStream } from '#events/names.ts';
 import type { EventLog } from '#events/log.ts';
+import { shownModel } from '../answers.ts';
+import type { Answers, Caller, KeptModel, ShownModel } from '../answers.ts';
 import type { shareAnswers } from '../coalesce.ts';
 import type { Find } from '../find.ts';
 import type { Freshness } from '../freshness.ts';
@@ -19,7 +21,8 @@ export type Reading = {
   find: Find;
   findSerial: EventLog['findSerial'];
   freshness: Freshness;
-  share: ReturnType<typeof shareAnswers<Buffer>>;
+  share: ReturnType<typeof shareAnswers<string>>;
+  answers: Answers;
 };
 
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
@@ -60,6 +63,12 @@ export function seenBy({ sees }: Pick<Principal, 'sees'>): ReturnType<typeof whe
   return where('(m.team = any(?) or m.project = any(?))', named('team'), named('project'));
 }
 
+/** Whether a model is behind because its stream is parked. */
+export const isParked = (reader: Reader, stream: string): boolean => {
+  const parked = reader.parked();
+  return parked.size > 0 && parked.has(stream);
+};
+
 /** A resource as it is answered; what is behind because its stream is parked says so. */
 export function shown<Resource extends object>(
   reader: Reader,
@@ -67,30 +76,100 @@ export function shown<Resource extends object>(
   modelId: string,
   resource: Resource,
 ): Resource | (Resource & { stale: true }) {
-  const parked = reader.parked();
-  const isStale = parked.size > 0 && parked.has(modelStream(tenant, modelId));
-  return isStale ? { ...resource, stale: true } : resource;
+  return isParked(reader, modelStream(tenant, modelId)) ? { ...resource, stale: true } : resource;
 }
 
-/** Sends a single resource with its ETag. */
-export function sendResource(
+/** The same of a model that is JSON already. */
+export const shownJson = (reader: Reader, { stream, json }: ShownModel): string =>
+  isParked(reader, stream) ? `${json.slice(0, -1)},"stale":true}` : json;
+
+/** The model that the caller means; null where there is none that the caller may see. */
+export async function findModel(
+  { answers, find }: Reading,
+  caller: Caller,
+  model: string,
+): Promise<KeptModel | null> {
+  const read = answers.reading();
+  const found = await find.model(caller, model);
+  return found === null ? null : answers.keep(read, shownModel(found), { caller, model });
+}
+
+/** The same from memory, where it is vouched for that nothing has changed up to the position; else undefined. */
+export function recallModel(
+  { answers, reader }: Reading,
+  caller: Caller,
+  model: string,
+  position: number,
+): KeptModel | undefined {
+  if (!answers.covers(position) || !reader.isCurrent()) return undefined;
+  const kept = answers.recall(caller, model);
+  return kept === undefined || isParked(reader, kept.shown.stream) ? undefined : kept;
+}
+
+/** An answer about a model that is kept for as long as nothing of the model changes, and made once for all that ask. */
+export async function answerAbout(
+  { answers, reader, share }: Reading,
+  caller: Caller,
+  model: KeptModel,
+  question: string,
+  make: () => Promise<string>,
+): Promise<string> {
+  const { stream, stream_version } = model.shown;
+  // What is parked says so, and no change of it is told.
+  if (isParked(reader, stream)) return await make();
+  return (
+    answers.recallAnswer(caller, model, question) ??
+    (await share(caller, `${question} at ${stream_version}`, async () => {
+      const json = await make();
+      answers.keepAnswer(caller, model, question, json);
+      return json;
+    }))
+  );
+}
+
+/** Sends a single resource with its ETag, or word that the caller has it already. */
+export const sendResource = (
   reply: FastifyReply,
   resource: { stream_version: number } & object,
+): FastifyReply =>
+  sendResourceJson(reply, resource.stream_version, JSON.stringify(resource), 'stale' in resource);
+
+/** The same of a resource that is JSON already. */
+export function sendResourceJson(
+  reply: FastifyReply,
+  streamVersion: number,
+  json: string,
+  isStale: boolean,
 ): FastifyReply {
-  if ('stale' in resource) reply.header('x-stale', 'true');
-  return reply.header('etag', `"${resource.stream_version}"`).send(resource);
+  const etag = `"${streamVersion}"`;
+  reply.header('etag', etag);
+  if (isStale) reply.header('x-stale', 'true');
+  else if (isKnown(reply.request.headers['if-none-match'], etag)) return reply.code(304).send();
+  return sendJson(reply, json);
 }
 
-/** An answer as it is sent, so that requests that share one encode it once. */
-export const encoded = (answer: object): Buffer => Buffer.from(JSON.stringify(answer));
+/** Whether `If-None-Match` names the ETag; a weak one is as good here (RFC 9110, section 13.1.2). */
+function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  return (
+    ifNoneMatch.trim() === '*' ||
+    ifNoneMatch.split(',').some((known) => known.trim().replace(/^W\//, '') === etag)
+  );
+}
 
 /** A page of a list as it is sent, each row as a resource. */
-export const encodedPage = <Row>(
+export const encodedPage = <Row>(page: ListPage<Row>, show: (row: Row) => object): string =>
+  pageJson(page, (row) => JSON.stringify(show(row)));
+
+/** The same of resources that are JSON already. */
+export function pageJson<Row>(
   { rows, nextPageToken, totalCount }: ListPage<Row>,
-  show: (row: Row) => object,
-): Buffer =>
-  encoded({ items: rows.map(show), next_page_token: nextPageToken, total_count: totalCount });
+  show: (row: Row) => string,
+): string {
+  const rest = JSON.stringify({ next_page_token: nextPageToken, total_count: totalCount });
+  return `{"items":[${rows.map(show).join(',')}],${rest.slice(1)}`;
+}
 
 /** Sends what is JSON already. */
-export const sendJson = (reply: FastifyReply, json: Buffer | string): FastifyReply =>
+export const sendJson = (reply: FastifyReply, json: string): FastifyReply =>
   reply.header('content-type', 'application/json; charset=utf-8').send(json);

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { HttpServer } from '#infra/http/server.ts';
 import { countSeen, readTotals, totalOf } from '../totals.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { encoded, sendJson } from './reading.ts';
+import { sendJson } from './reading.ts';
 import type { Reading } from './reading.ts';
 
 export function statsRoutes(server: HttpServer, { reader, freshness, share }: Reading): void {
@@ -24,7 +24,7 @@ export function statsRoutes(server: HttpServer, { reader, freshness, share }: Re
         const totals = await (principal.sees === null
           ? readTotals(reader, principal.tenant)
           : countSeen(reader, principal.tenant, principal.sees));
-        return encoded({
+        return JSON.stringify({
           total_models: totalOf(totals, 'models'),
           total_versions: totalOf(totals, 'versions'),
           active_deployments: totalOf(totals, 'deployments_active'),

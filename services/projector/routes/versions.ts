@@ -1,21 +1,24 @@
 // Reading a model's versions, one of them, and what has happened to the model.
 import { z } from 'zod';
-import type { Principal } from '#events/access.ts';
 import { stages } from '#events/model/shapes.ts';
 import { versionResource } from '#events/model/resource.ts';
-import type { Model } from '#events/model/model-row.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
+import type { Caller, KeptModel, ShownModel } from '../answers.ts';
 import { pageQuery, readList } from '../lists.ts';
 import type { ListOf } from '../lists.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import {
+  answerAbout,
   encodedPage,
   filterBoolean,
+  findModel,
+  pageJson,
   pathPart,
+  recallModel,
   sendJson,
-  sendResource,
+  sendResourceJson,
   shown,
   where,
 } from './reading.ts';
@@ -40,7 +43,7 @@ const versionsQuery = z.strictObject({
 });
 const modelPath = z.strictObject({ model: pathPart });
 
-function versionsOf(model: Model, query: z.infer<typeof versionsQuery>): ListOf {
+function versionsOf(model: ShownModel, query: z.infer<typeof versionsQuery>): ListOf {
   const filters = [
     ...(query.status === undefined ? [] : where(statusConditions[query.status])),
     ...where('v.stage = ?', query.stage),
@@ -57,7 +60,7 @@ function versionsOf(model: Model, query: z.infer<typeof versionsQuery>): ListOf 
   };
 }
 
-const timelineOf = (model: Model): ListOf => ({
+const timelineOf = (model: ShownModel): ListOf => ({
   from: 'views.timeline_gN t',
   columns: 't.state',
   conditions: where('t.model_id = ?', model.model_id),
@@ -67,10 +70,11 @@ const timelineOf = (model: Model): ListOf => ({
 });
 
 export function versionReadRoutes(server: HttpServer, reading: Reading): void {
-  const { reader, find, freshness, share } = reading;
+  const { reader, find, freshness, answers } = reading;
 
-  async function findModel(caller: Principal, model: string): Promise<Model> {
-    const found = await find.model(caller, model);
+  async function demandModel(caller: Caller, model: string, position: number): Promise<KeptModel> {
+    const found =
+      recallModel(reading, caller, model, position) ?? (await findModel(reading, caller, model));
     if (found === null) throw new Problem('model_not_found', { model });
     return found;
   }
@@ -87,16 +91,15 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { query } = request;
-      const { principal } = request;
-      const { tenant } = principal;
-      await waitUntilFresh(freshness, query, reply);
-      const json = await share(request.principal, `versions ${request.url}`, async () => {
-        const model = await findModel(principal, request.params.model);
-        const page = await readList<{ state: string }>(reader, query, versionsOf(model, query));
+      const { query, principal } = request;
+      const position = await waitUntilFresh(freshness, query, reply);
+      const model = await demandModel(principal, request.params.model, position);
+      const json = await answerAbout(reading, principal, model, request.url, async () => {
+        const { shown: place } = model;
+        const page = await readList<{ state: string }>(reader, query, versionsOf(place, query));
         return encodedPage(page, ({ state }) => {
-          const resource = versionResource(JSON.parse(state) as Version, model);
-          return shown(reader, tenant, model.model_id, resource);
+          const resource = versionResource(JSON.parse(state) as Version, place);
+          return shown(reader, principal.tenant, place.model_id, resource);
         });
       });
       return sendJson(reply, json);
@@ -115,14 +118,24 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { tenant } = request.principal;
+      const { principal } = request;
       const { model, version } = request.params;
-      await waitUntilFresh(freshness, request.query, reply);
-      const found = await find.version(request.principal, model, version);
+      const position = await waitUntilFresh(freshness, request.query, reply);
+      const kept = recallModel(reading, principal, model, position);
+      const known = kept && answers.recallAnswer(principal, kept, request.url);
+      if (kept !== undefined && known !== undefined)
+        return sendResourceJson(reply, kept.shown.stream_version, known, false);
+      const found = await find.version(principal, model, version);
       if (found === null) throw new Problem('model_not_found', { model });
       if (found.version === null) throw new Problem('version_not_found', { version });
+      const { model_id, stream_version } = found.model;
       const resource = versionResource(found.version, found.model);
-      return sendResource(reply, shown(reader, tenant, found.model.model_id, resource));
+      const answer = shown(reader, principal.tenant, model_id, resource);
+      const isStale = 'stale' in answer;
+      const json = JSON.stringify(answer);
+      if (!isStale && kept?.shown.stream_version === stream_version)
+        answers.keepAnswer(principal, kept, request.url, json);
+      return sendResourceJson(reply, stream_version, json, isStale);
     },
   );
 
@@ -138,17 +151,15 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { query } = request;
-      await waitUntilFresh(freshness, query, reply);
-      const model = await findModel(request.principal, request.params.model);
-      const page = await readList<{ state: string }>(reader, query, timelineOf(model));
-      // Entries are stored as they are shown.
-      const items = page.rows.map(({ state }) => state).join(',');
-      const rest = JSON.stringify({
-        next_page_token: page.nextPageToken,
-        total_count: page.totalCount,
+      const { query, principal } = request;
+      const position = await waitUntilFresh(freshness, query, reply);
+      const model = await demandModel(principal, request.params.model, position);
+      const json = await answerAbout(reading, principal, model, request.url, async () => {
+        const page = await readList<{ state: string }>(reader, query, timelineOf(model.shown));
+        // Entries are stored as they are shown.
+        return pageJson(page, ({ state }) => state);
       });
-      return sendJson(reply, `{"items":[${items}],${rest.slice(1)}`);
+      return sendJson(reply, json);
     },
   );
 }
