@@ -41,7 +41,7 @@ async function play(url: string): Promise<void> {
     if (response.ok) {
       const shown = ['stage', 'state', 'missing_approvals', 'status', 'strategy', 'traffic_percent']
         .flatMap((field) =>
-          answer[field] === undefined ? [] : [`${field} ${String(answer[field])}`],
+          answer[field] === undefined ? [] : [`${field} ${JSON.stringify(answer[field])}`],
         )
         .join(', ');
       say('green', `  ✓ ${shown}`);
@@ -84,7 +84,7 @@ async function play(url: string): Promise<void> {
       version,
       {
         label,
-        content_digest: { sha256: `${digit}`.repeat(64) },
+        content_digest: { sha256: digit.repeat(64) },
         artifact_uri: `s3://models/${model}/${label}`,
         release_notes: `Learns from November, ${label}.`,
         signature: { inputs: {}, outputs: {} },
