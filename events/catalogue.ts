@@ -26,6 +26,15 @@ export function claimsOf(
 ): { takes: readonly string[]; frees: readonly string[] } {
   if (event.type === 'model.registered')
     return { takes: [modelNameClaim(tenant, event.data.name)], frees: [] };
+  if (event.type === 'model.renamed')
+    return {
+      takes: [modelNameClaim(tenant, event.data.name)],
+      frees: [modelNameClaim(tenant, event.data.previous_name)],
+    };
+  if (event.type === 'model.deleted')
+    return { takes: [], frees: [modelNameClaim(tenant, event.data.name)] };
+  if (event.type === 'model.restored')
+    return { takes: [modelNameClaim(tenant, event.data.name)], frees: [] };
   return noClaims;
 }
 const noClaims = { takes: [], frees: [] } as const;

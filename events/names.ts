@@ -25,6 +25,11 @@ const reservedLabels: ReadonlySet<string> = new Set(['default', 'latest']);
 export const isUuid = (text: string): boolean => uuidPattern.test(text);
 export const isDigits = (text: string): boolean => digitsPattern.test(text);
 
+/** The n-th id (from 0) of those that a decision derives from one that its command carries. */
+export const nthId = (id: string, n: number): string =>
+  id.slice(0, 24) +
+  ((BigInt(`0x${id.slice(24)}`) + BigInt(n)) % 2n ** 48n).toString(16).padStart(12, '0');
+
 /** Text that PostgreSQL's jsonb and UTF-8 can hold: no NUL, no lone surrogate. */
 export const isStorableText = (text: string): boolean =>
   !text.includes('\u0000') && text.isWellFormed();
@@ -67,6 +72,10 @@ export function labelFault(label: string): string | null {
   if (isUuid(label) || reservedLabels.has(label)) return 'must not be a UUID, default or latest';
   return null;
 }
+
+/** Why a version cannot be called so by an alias, or null. */
+export const aliasFault = (alias: string): string | null =>
+  isDigits(alias) ? 'must not be digits only' : labelFault(alias);
 
 export const tenantSchema = z
   .string()

@@ -16,6 +16,7 @@ export type VersionRef =
   | { by: 'text'; text: string }
   | { by: 'label'; label: string }
   | { by: 'id'; version_id: string }
+  | { by: 'alias'; alias: string }
   | { by: 'default' }
   | { by: 'latest' };
 
@@ -41,6 +42,21 @@ export type ModelPatch = {
   tags?: Record<string, string | null> | null | undefined;
   metadata?: Record<string, ModelFacts['metadata'][string]> | null | undefined;
 };
+
+/** What of a version may change; metrics are replaced whole. Digest, label, artifact and lineage never do. */
+export type VersionPatch = {
+  [
+    K in
+      | 'description'
+      | 'metrics'
+      | 'evaluated_at'
+      | 'eval_score'
+      | 'cost_per_1k'
+      | 'slo_ok'
+      | 'release_notes'
+      | 'region'
+  ]?: VersionFacts[K] | undefined;
+} & Pick<ModelPatch, 'tags' | 'metadata'>;
 
 /** Who keeps more, and what for: only a service may say so. */
 export type ArchiveCause = {
@@ -86,8 +102,44 @@ export type ModelCommand =
       facts: ModelFacts;
       first_version: NewVersion | null;
     })
-  | (Common & { type: 'UpdateModel'; patch: ModelPatch })
+  | (Common & {
+      type: 'UpdateModel';
+      patch: ModelPatch;
+      name?: string | undefined;
+      is_active?: boolean | undefined;
+    })
+  | (Common & { type: 'DeleteModel' })
+  | (Common & {
+      type: 'RestoreModel';
+      /** null: the name that it had. */
+      name: string | null;
+    })
   | (Common & { type: 'CreateVersion'; version: NewVersion })
+  | (OnVersion & {
+      type: 'UpdateVersion';
+      patch: VersionPatch;
+      is_default?: boolean | undefined;
+    })
+  | (OnVersion & { type: 'DeleteVersion' })
+  | (OnVersion & { type: 'RevokeApproval' })
+  | (OnVersion & { type: 'Activate' })
+  | (OnVersion & { type: 'Deactivate' })
+  | (OnVersion & { type: 'SetAlias'; alias: string })
+  | (Common & { type: 'RemoveAlias'; alias: string })
+  | (Common & {
+      type: 'Rollback';
+      /** null: the version that was in production before. */
+      to: VersionRef | null;
+      /** Deployments that are asked for get their ids from it. */
+      new_id: string;
+    })
+  | (OnVersion & {
+      type: 'PlaceHold';
+      hold_id: string;
+      /** null: until it is released. */
+      until: string | null;
+    })
+  | (Common & { type: 'ReleaseHold'; hold_id: string })
   | (OnVersion & { type: 'StartTesting' })
   | (OnVersion & { type: 'Approve' })
   | (OnVersion & { type: 'Reject' })
@@ -166,6 +218,10 @@ export type Use =
   | { kind: 'production' }
   | { kind: 'default' }
   | { kind: 'active' }
+  | { kind: 'alias'; alias: string }
+  | { kind: 'binding'; binding_id: string }
+  | { kind: 'hold'; hold_id: string; reason: string; until: string | null }
+  | { kind: 'child'; version_id: string; child_number: number }
   | {
       kind: 'deployment';
       deployment_id: string;
@@ -197,12 +253,18 @@ export type ModelRefusal =
       to: string;
       legal_transitions: readonly string[];
     }
-  | { code: 'in_use'; number: number; blocking: readonly Use[] }
+  /** `number` is null where the whole model is meant; each use then says its version. */
+  | { code: 'in_use'; number: number | null; blocking: readonly (Use & { number?: number })[] }
+  | { code: 'alias_not_found'; alias: string }
+  | { code: 'too_many_aliases'; most: number }
+  | { code: 'hold_not_found'; hold_id: string }
+  | { code: 'too_many_holds'; most: number }
+  | { code: 'never_in_production'; number: number }
   | {
       code: 'version_retired';
       number: number;
       stage: Stage;
-      wanted: 'deployment' | 'default' | 'binding';
+      wanted: 'deployment' | 'default' | 'binding' | 'alias' | 'activation';
     }
   | { code: 'model_inactive'; state: string }
   /** The role in the model's scope does not do; a permission is judged before. */
@@ -250,7 +312,8 @@ export type ModelRefusal =
   /** No other version ran there, or not the one that was named. */
   | {
       code: 'nothing_to_roll_back_to';
-      environment: string;
+      /** null: the model's production was asked for, not a place. */
+      environment: string | null;
       region: string | null;
       version: string | null;
     }

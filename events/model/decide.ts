@@ -1,19 +1,17 @@
 // What follows from a command on a model: one total switch from state and command to events, or to one refusal.
 import type { Decider, Decision } from '../decider.ts';
 import { isDigits } from '../names.ts';
+import { activate, deactivate } from './activation.ts';
+import { aliased, removeAlias, setAlias } from './aliases.ts';
 import { createBinding, removeBinding, updateBinding } from './bindings.ts';
-import type {
-  Common,
-  ModelCommand,
-  ModelPatch,
-  ModelRefusal,
-  NewVersion,
-  VersionRef,
-} from './commands.ts';
+import { updateModel, updateVersion } from './changes.ts';
+import type { Common, ModelCommand, ModelRefusal, NewVersion, VersionRef } from './commands.ts';
+import { deleteModel, deleteVersion, restoreModel } from './deletion.ts';
 import { rollbackDeployment } from './deployment-rollback.ts';
 import { deploy, reportDeployment, undeploy } from './deployments.ts';
 import type { Judged } from './evidence.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
+import { placeHold, releaseHold } from './holds.ts';
 import type { PromotionRequest } from './promotion-row.ts';
 import {
   decidePromotion,
@@ -33,12 +31,12 @@ import {
   promote,
   promotion,
   restore,
+  revokeApproval,
   setDefault,
 } from './release.ts';
+import { rollback } from './rollback.ts';
 import type { Deployment } from './deployment-row.ts';
 import { evolveModelState, forkModelState, initialModelState } from './state.ts';
-import type { Model } from './model-row.ts';
-import { sameJson } from './same-json.ts';
 import type { ModelState } from './state.ts';
 import { shiftTraffic } from './traffic.ts';
 import type { Version } from './version-row.ts';
@@ -47,8 +45,10 @@ type Outcome = Decision<ModelEvent, ModelRefusal>;
 
 /** The version that a caller means, or null. `latest` is the newest that is not archived. */
 export function findVersion(state: ModelState, ref: VersionRef): Version | null {
-  const byNumber = (number: number | null | undefined): Version | null =>
-    number === null || number === undefined ? null : (state.versions.get(number) ?? null);
+  const byNumber = (number: number | null | undefined): Version | null => {
+    const version = state.versions.get(number ?? 0);
+    return version === undefined || version.deleted_at !== null ? null : version;
+  };
   switch (ref.by) {
     case 'number':
       return byNumber(ref.number);
@@ -63,12 +63,14 @@ export function findVersion(state: ModelState, ref: VersionRef): Version | null 
     }
     case 'id':
       return byNumber(state.numberByVersionId.get(ref.version_id));
+    case 'alias':
+      return byNumber(aliased(state, ref.alias));
     case 'default':
       return byNumber(state.model?.default_number);
     case 'latest': {
       for (let number = state.model?.last_number ?? 0; number > 0; number--) {
-        const version = state.versions.get(number);
-        if (version !== undefined && version.stage !== 'archived') return version;
+        const version = byNumber(number);
+        if (version !== null && version.stage !== 'archived') return version;
       }
       return null;
     }
@@ -86,6 +88,8 @@ export function showVersionRef(ref: VersionRef): string {
       return ref.text;
     case 'id':
       return ref.version_id;
+    case 'alias':
+      return `@${ref.alias}`;
     case 'default':
     case 'latest':
       return ref.by;
@@ -137,6 +141,9 @@ function newVersion(
   }
   if (stage === 'production' && state.model?.state === 'inactive')
     return { refusal: { code: 'model_inactive', state: state.model.state } };
+  const pointed = common.in_force.policy.protected_pointers;
+  if (version.is_default && stage !== 'production' && pointed.includes('default'))
+    return { refusal: { code: 'pointer_protected', pointer: 'default', number, stage } };
   const data: ModelEventData<'model.versioned'> = {
     model_id: modelId,
     version_id,
@@ -162,52 +169,37 @@ function newVersion(
   const how = { break_glass: false, automated: false };
   const granted = grantFor(state, made, stage, common, how);
   if (granted.refusal !== undefined) return granted;
-  const { reason } = common;
   return {
-    events: [...begun, ...promotion(state, made, stage, reason, version.is_default, granted.grant)],
+    events: [...begun, ...promotion(state, made, stage, common, version.is_default, granted.grant)],
   };
-}
-
-/** Objects merge by key, null removes one; null for the whole clears it. */
-function merged<Value>(
-  before: Record<string, Value>,
-  patch: Record<string, Value | null> | null,
-): Record<string, Value> {
-  if (patch === null) return {};
-  const after = new Map(Object.entries(before));
-  for (const [key, value] of Object.entries(patch))
-    if (value === null) after.delete(key);
-    else after.set(key, value);
-  return Object.fromEntries(after);
-}
-
-function updateModel(model: Model, patch: ModelPatch): Outcome {
-  const changed: ModelEventData<'model.updated'>['changed'] = {};
-  const previous: ModelEventData<'model.updated'>['previous'] = {};
-  const { tags, metadata, ...fields } = patch;
-  const wanted: Record<string, (typeof changed)[string] | undefined> = { ...fields };
-  if (tags !== undefined) wanted['tags'] = merged(model.tags, tags);
-  if (metadata !== undefined) wanted['metadata'] = merged(model.metadata, metadata);
-  for (const [field, value] of Object.entries(wanted)) {
-    const before = model[field as keyof ModelPatch];
-    if (value === undefined || sameJson(before, value)) continue;
-    changed[field] = value;
-    previous[field] = before;
-  }
-  return Object.keys(changed).length === 0
-    ? { events: [] }
-    : {
-        events: [{ type: 'model.updated', data: { model_id: model.model_id, changed, previous } }],
-      };
 }
 
 /** Decides a command on the folded state. Pure; see `ModelRefusal` for every way to say no. */
 function decideModel(state: ModelState, command: ModelCommand): Outcome {
   if (command.type === 'RegisterModel') return registerModel(state, command);
   if (state.model === null) return { refusal: { code: 'model_not_found' } };
+  // a tombstone is only raised again; asking to delete what is deleted changes nothing
+  if (state.model.state === 'deleted' && command.type !== 'RestoreModel')
+    return command.type === 'DeleteModel'
+      ? { events: [] }
+      : { refusal: { code: 'model_not_found' } };
   switch (command.type) {
     case 'UpdateModel':
-      return updateModel(state.model, command.patch);
+      return updateModel(state.model, command);
+    case 'DeleteModel':
+      return deleteModel(state, command);
+    case 'RestoreModel':
+      return restoreModel(state.model, command);
+    case 'RemoveAlias':
+      return removeAlias(state, command);
+    case 'ReleaseHold':
+      return releaseHold(state, command);
+    case 'Rollback': {
+      const named = command.to === null ? null : findVersion(state, command.to);
+      return command.to !== null && named === null
+        ? { refusal: { code: 'version_not_found', version: showVersionRef(command.to) } }
+        : rollback(state, named, command);
+    }
     case 'CreateVersion':
       return newVersion(state.model.model_id, state, command.version, command);
     case 'ReportDeployment':
@@ -238,6 +230,13 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
         ? updateBinding(state, binding, command)
         : { refusal: { code: 'binding_not_found', binding_id } };
     }
+    case 'UpdateVersion':
+    case 'DeleteVersion':
+    case 'RevokeApproval':
+    case 'Activate':
+    case 'Deactivate':
+    case 'SetAlias':
+    case 'PlaceHold':
     case 'StartTesting':
     case 'Approve':
     case 'Reject':
@@ -307,6 +306,20 @@ type VersionCommand = Extract<ModelCommand, { version: VersionRef }>;
 
 function decideVersion(state: ModelState, version: Version, command: VersionCommand): Outcome {
   switch (command.type) {
+    case 'UpdateVersion':
+      return updateVersion(state, version, command);
+    case 'DeleteVersion':
+      return deleteVersion(state, version, command);
+    case 'RevokeApproval':
+      return revokeApproval(version, command);
+    case 'Activate':
+      return activate(state, version, command);
+    case 'Deactivate':
+      return deactivate(version, command);
+    case 'SetAlias':
+      return setAlias(state, version, command);
+    case 'PlaceHold':
+      return placeHold(version, command);
     case 'StartTesting':
       return moveReadiness(version, 'version.testing_started', 'testing', command.reason);
     case 'Approve':
@@ -326,7 +339,7 @@ function decideVersion(state: ModelState, version: Version, command: VersionComm
     case 'Restore':
       return restore(state, version, command);
     case 'SetDefault':
-      return setDefault(state, version);
+      return setDefault(state, version, command);
     case 'CreateBinding':
       return createBinding(state, version, command);
     case 'Deploy':

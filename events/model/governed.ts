@@ -5,6 +5,18 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
   RegisterModel: 'above development',
   CreateVersion: 'above development',
   UpdateModel: 'never',
+  DeleteModel: 'never',
+  RestoreModel: 'never',
+  UpdateVersion: 'never',
+  DeleteVersion: 'never',
+  RevokeApproval: 'never',
+  Activate: 'always',
+  Deactivate: 'never',
+  SetAlias: 'always',
+  RemoveAlias: 'never',
+  Rollback: 'always',
+  PlaceHold: 'never',
+  ReleaseHold: 'never',
   StartTesting: 'never',
   Approve: 'always',
   Reject: 'never',
@@ -30,6 +42,7 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
 
 /** A new version in development is asked nothing, unless it takes a pointer at once. */
 export function restsOnPolicy(command: ModelCommand): boolean {
+  if (command.type === 'UpdateVersion') return command.is_default === true;
   switch (governed[command.type]) {
     case 'always':
       return true;

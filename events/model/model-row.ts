@@ -129,7 +129,7 @@ const modelHandlers: ModelEventHandlers<Model | NoRow, Model> = {
   'model.promoted': (row, event) => {
     const { number, from_stage, to_stage, mode } = event.data;
     const model = moved(row, event, number, from_stage, to_stage);
-    const { version_id, previous_production_version_id: displaced } = event.data;
+    const { version_id, superseded_version_id: displaced } = event.data;
     if (mode === 'rollback') {
       const index = model.displaced.lastIndexOf(version_id);
       if (index >= 0) model.displaced = model.displaced.slice(0, index);

@@ -6,7 +6,19 @@ import type { ModelCommand } from './commands.ts';
 export const permissionOf: Record<ModelCommand['type'], Permission> = {
   RegisterModel: 'model:write',
   UpdateModel: 'model:write',
+  DeleteModel: 'model:write',
+  RestoreModel: 'model:write',
   CreateVersion: 'version:write',
+  UpdateVersion: 'version:write',
+  DeleteVersion: 'version:archive',
+  RevokeApproval: 'version:assess',
+  Activate: 'stage:change',
+  Deactivate: 'stage:change',
+  SetAlias: 'stage:change',
+  RemoveAlias: 'stage:change',
+  Rollback: 'stage:change',
+  PlaceHold: 'version:archive',
+  ReleaseHold: 'version:archive',
   StartTesting: 'version:write',
   Approve: 'version:assess',
   Reject: 'version:assess',
@@ -36,6 +48,7 @@ export const alsoAsked = {
     'with a first version also `version:write`, with one above development also `stage:change`',
   UpdateModel: 'to another team or project also `model:move`, where it was and where it goes',
   CreateVersion: 'above development also `stage:change`',
+  UpdateVersion: 'that it is the default also `stage:change`',
   Archive: 'in the name of retention also `retention:attribute`',
   ReportDeployment: 'that it timed out also `retention:attribute`',
 } as const satisfies Partial<Record<ModelCommand['type'], string>>;
@@ -79,6 +92,7 @@ export function neededFor(command: ModelCommand, place: Place): readonly Needed[
     const { team, project } = destinationOf(command, place);
     if (team !== place.team || project !== place.project) return moves;
   }
+  if (command.type === 'UpdateVersion' && command.is_default === true) return stages;
   if (command.type === 'CreateVersion' && command.version.stage !== 'development') return stages;
   if (command.type === 'Archive') {
     const { cause, rule, plan_id } = command.because;

@@ -225,7 +225,16 @@ export function settlePromotion(
           : staled(request, 'policy_changed'),
       ],
     };
-  return { events: promotion(state, version, to, request.reason, false, granted.grant) };
+  return {
+    events: promotion(
+      state,
+      version,
+      to,
+      { ...command, reason: request.reason },
+      false,
+      granted.grant,
+    ),
+  };
 }
 
 /** Why an event on a version, or on its model, ends the requests for it; null where it does not. */

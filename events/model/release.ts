@@ -1,6 +1,6 @@
-// The release ladder: which stage follows which, what leaves production when another arrives, and what is in use.
+// The release ladder: which stage follows which, and what leaves production when another arrives.
 import type { Decision } from '../decider.ts';
-import type { ArchiveCause, ModelCommand, ModelRefusal, Use } from './commands.ts';
+import type { ArchiveCause, Common, ModelCommand, ModelRefusal } from './commands.ts';
 import { stages } from './shapes.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import type { Readiness, Stage } from './shapes.ts';
@@ -9,6 +9,7 @@ import { failedOf } from './gates.ts';
 import { grantFor, openGrant } from './rungs.ts';
 import type { Grant } from './rungs.ts';
 import type { ModelState } from './state.ts';
+import { usesOf } from './uses.ts';
 import type { Version } from './version-row.ts';
 
 type Outcome = Decision<ModelEvent, ModelRefusal>;
@@ -52,25 +53,13 @@ const illegalStage = (from: Stage, to: Stage): Outcome => ({
 /** As much of a version as a move needs; one that is only being made has no more yet. */
 type Candidate = Pick<Version, 'facts' | 'stage'>;
 
-const versionRef = ({ facts }: Candidate) => ({
+/** How an event names the version. */
+export const versionRef = ({ facts }: Candidate) => ({
   model_id: facts.model_id,
   version_id: facts.version_id,
   number: facts.number,
   label: facts.label,
 });
-
-/** Everything that keeps a version from being archived, deleted or purged. */
-export function usesOf(state: ModelState, version: Version): Use[] {
-  const uses: Use[] = [];
-  if (version.stage === 'production') uses.push({ kind: 'production' });
-  if (version.is_default && state.model?.default_set_by === 'caller')
-    uses.push({ kind: 'default' });
-  if (version.activation === 'active') uses.push({ kind: 'active' });
-  for (const { deployment_id, environment, region, status } of version.live)
-    uses.push({ kind: 'deployment', deployment_id, environment, region, status });
-  for (const binding_id of version.active_bindings) uses.push({ kind: 'binding', binding_id });
-  return uses;
-}
 
 /**
  * The version that takes over a default set by the registry when `leaving` is archived: the production version, else
@@ -92,7 +81,7 @@ function heirOfDefault(
     archived: 0,
   };
   for (const version of state.versions.values()) {
-    if (version === leaving) continue;
+    if (version.facts.number === leaving.facts.number || version.deleted_at !== null) continue;
     const mine = rank[version.stage];
     if (
       mine > heirRank ||
@@ -124,6 +113,23 @@ function defaultMoves(
   };
 }
 
+/** A default that the registry set moves on before its version goes. */
+export const handingOver = (
+  state: ModelState,
+  leaving: Version,
+  arriving: Candidate | null,
+): ModelEvent[] =>
+  leaving.is_default
+    ? [
+        defaultMoves(
+          leaving.facts.model_id,
+          state,
+          heirOfDefault(state, leaving, arriving),
+          'registry',
+        ),
+      ]
+    : [];
+
 /** The events that archive a version which nothing uses; a default that the registry set moves first. */
 function archiving(
   state: ModelState,
@@ -132,16 +138,7 @@ function archiving(
   reason: string | null,
   arriving: Candidate | null,
 ): ModelEvent[] {
-  const events: ModelEvent[] = [];
-  if (version.is_default)
-    events.push(
-      defaultMoves(
-        version.facts.model_id,
-        state,
-        heirOfDefault(state, version, arriving),
-        'registry',
-      ),
-    );
+  const events = handingOver(state, version, arriving);
   events.push({
     type: 'model.archived',
     data: {
@@ -158,15 +155,30 @@ function archiving(
   return events;
 }
 
-/** What becomes of the incumbent: archived if nothing else uses it, else deprecated until its last use ends. */
-function displacing(state: ModelState, incumbent: Version, arriving: Candidate): ModelEvent[] {
-  const otherUses = usesOf(state, incumbent).some((use) => use.kind !== 'production');
-  if (!otherUses)
+type Moment = Pick<Common, 'at' | 'in_force' | 'reason'>;
+
+/**
+ * What becomes of an incumbent, as policy says; `retire`: archived if nothing else uses it, else deprecated until its
+ * last use ends.
+ * @param isRolledBack it is the one that was bad: it does not stay, and leaves with the reason
+ */
+export function displacing(
+  state: ModelState,
+  incumbent: Version,
+  arriving: Candidate,
+  { at, in_force, reason }: Moment,
+  isRolledBack = false,
+): ModelEvent[] {
+  const { on_superseded, multi_production } = in_force.policy;
+  if (on_superseded === 'keep' && multi_production && !isRolledBack) return [];
+  const isRetired = on_superseded === 'retire' || on_superseded === 'keep';
+  const isUsed = usesOf(state, incumbent, at).some((use) => use.kind !== 'production');
+  if (isRetired && !isUsed)
     return archiving(
       state,
       incumbent,
       { cause: 'superseded', plan_id: null, rule: null },
-      null,
+      isRolledBack ? reason : null,
       arriving,
     );
   return [
@@ -175,7 +187,7 @@ function displacing(state: ModelState, incumbent: Version, arriving: Candidate):
       data: {
         ...versionRef(incumbent),
         from_stage: 'production',
-        to_stage: 'deprecated',
+        to_stage: on_superseded === 'staging' ? 'staging' : 'deprecated',
         superseded_by_version_id: arriving.facts.version_id,
       },
     },
@@ -190,25 +202,28 @@ export function promotion(
   state: ModelState,
   version: Candidate,
   toStage: 'staging' | 'production',
-  reason: string | null,
+  moment: Moment,
   takesDefault = false,
   grant: Grant = openGrant(version),
 ): ModelEvent[] {
-  const incumbentNumber = toStage === 'production' ? state.model?.production.at(-1) : undefined;
-  const found = incumbentNumber === undefined ? undefined : state.versions.get(incumbentNumber);
-  const incumbent = found && takesDefault ? { ...found, is_default: false } : found;
+  const leaving = toStage === 'production' ? (state.model?.production ?? []) : [];
+  const incumbents = leaving.map((number) => {
+    const incumbent = state.versions.get(number)!;
+    return takesDefault ? { ...incumbent, is_default: false } : incumbent;
+  });
+  const displaced = incumbents.flatMap((one) => displacing(state, one, version, moment));
+  const last = incumbents.at(-1)?.facts.version_id ?? null;
   const promoted: ModelEventData<'model.promoted'> = {
     ...versionRef(version),
     from_stage: version.stage,
     to_stage: toStage,
     ...grant,
     content_digest: version.facts.content_digest,
-    superseded_version_id: incumbent?.facts.version_id ?? null,
-    previous_production_version_id: incumbent?.facts.version_id ?? null,
+    superseded_version_id: displaced.length === 0 ? null : last,
+    previous_production_version_id: last,
     rollback_of: null,
-    reason,
+    reason: moment.reason,
   };
-  const displaced = incumbent === undefined ? [] : displacing(state, incumbent, version);
   const events: ModelEvent[] = [...displaced, { type: 'model.promoted', data: promoted }];
   return grant.mode === 'break_glass' ? [...events, glassBroken(promoted)] : events;
 }
@@ -254,7 +269,7 @@ export function promote(
   const how = { break_glass: command.break_glass ?? false, automated: false };
   const granted = grantFor(state, version, to, command, how);
   if (granted.refusal !== undefined) return granted;
-  return { events: promotion(state, version, to, command.reason, false, granted.grant) };
+  return { events: promotion(state, version, to, command, false, granted.grant) };
 }
 
 export function demote(version: Version, command: CommandOf<'Demote'>): Outcome {
@@ -300,7 +315,7 @@ export function archive(
   command: CommandOf<'Archive'>,
 ): Outcome {
   if (version.stage === 'archived') return { events: [] };
-  const blocking = usesOf(state, version);
+  const blocking = usesOf(state, version, command.at);
   if (blocking.length > 0)
     return { refusal: { code: 'in_use', number: version.facts.number, blocking } };
   return { events: archiving(state, version, command.because, command.reason, null) };
@@ -309,7 +324,7 @@ export function archive(
 export function restore(
   state: ModelState,
   version: Version,
-  command: CommandOf<'Restore'>,
+  command: Pick<CommandOf<'Restore'>, 'to_stage' | 'reason'>,
 ): Outcome {
   const { to_stage, reason } = command;
   if (version.stage === to_stage) return { events: [] };
@@ -376,7 +391,35 @@ export function approveFitness(version: Version, command: CommandOf<'Approve'>):
   };
 }
 
-export function setDefault(state: ModelState, version: Version): Outcome {
+/** Says that a version's fitness is in question again. */
+export function revokeApproval(version: Version, { reason }: Common): Outcome {
+  const { readiness: from } = version;
+  if (from === 'testing') return { events: [] };
+  if (from !== 'approved')
+    return {
+      refusal: {
+        code: 'illegal_transition',
+        axis: 'readiness',
+        from,
+        to: 'testing',
+        legal_transitions: readinessFrom[from],
+      },
+    };
+  return {
+    events: [
+      {
+        type: 'version.approval_revoked',
+        data: { ...versionRef(version), from_readiness: from, to_readiness: 'testing', reason },
+      },
+    ],
+  };
+}
+
+export function setDefault(
+  state: ModelState,
+  version: Version,
+  { in_force }: Pick<Common, 'in_force'>,
+): Outcome {
   if (version.is_default && state.model!.default_set_by === 'caller') return { events: [] };
   if (version.stage === 'deprecated' || version.stage === 'archived')
     return {
@@ -385,6 +428,15 @@ export function setDefault(state: ModelState, version: Version): Outcome {
         number: version.facts.number,
         stage: version.stage,
         wanted: 'default',
+      },
+    };
+  if (in_force.policy.protected_pointers.includes('default') && version.stage !== 'production')
+    return {
+      refusal: {
+        code: 'pointer_protected',
+        pointer: 'default',
+        number: version.facts.number,
+        stage: version.stage,
       },
     };
   return { events: [defaultMoves(version.facts.model_id, state, version, 'caller')] };

@@ -5,7 +5,7 @@ import { evolveBinding, touchedBinding } from './binding-row.ts';
 import type { Binding } from './binding-row.ts';
 import { evolveDeployment, touchedDeployment } from './deployment-row.ts';
 import type { Deployment } from './deployment-row.ts';
-import type { RecordedModelEvent } from './events.ts';
+import type { ModelEvent, RecordedModelEvent } from './events.ts';
 import { evolveModel } from './model-row.ts';
 import type { Model } from './model-row.ts';
 import { evolvePromotionRequest, touchedPromotionRequest } from './promotion-row.ts';
@@ -87,4 +87,32 @@ export function evolveModelState(state: ModelState, event: RecordedModelEvent): 
   }
   state.stream_version = event.stream_version;
   return state;
+}
+
+/** The state after events that are about to be recorded; the given one stays as it is. */
+export function afterwards(
+  state: ModelState,
+  events: readonly ModelEvent[],
+  at: string,
+): ModelState {
+  const after = forkModelState(state);
+  for (const event of events)
+    evolveModelState(after, {
+      ...event,
+      position: 0,
+      id: '',
+      schema_version: 1,
+      tenant: after.model!.tenant,
+      stream: after.model!.model_id,
+      stream_version: after.stream_version + 1,
+      actor: after.model!.created_by,
+      occurred_at: at,
+      recorded_at: at,
+      reason: null,
+      command_id: '',
+      correlation_id: null,
+      causation_id: null,
+      traceparent: null,
+    });
+  return after;
 }

@@ -9,6 +9,8 @@ const codes = {
   version_not_found: { status: 404, title: 'There is no such version' },
   deployment_not_found: { status: 404, title: 'There is no such deployment' },
   binding_not_found: { status: 404, title: 'There is no such binding' },
+  alias_not_found: { status: 404, title: 'The model has no such alias' },
+  hold_not_found: { status: 404, title: 'There is no such hold' },
   event_not_found: { status: 404, title: 'There is no such event' },
   tenant_exists: { status: 409, title: 'There is such a tenant already' },
   role_binding_not_found: { status: 404, title: 'The subject does not have this role there' },
@@ -62,8 +64,14 @@ const codes = {
   not_deployed: { status: 409, title: 'The deployment takes no traffic, as it is not deployed' },
   nothing_to_roll_back_to: {
     status: 409,
-    title: 'There is nothing to go back to: no other version has run there',
+    title: 'There is nothing to go back to: no other version was there before',
   },
+  never_in_production: {
+    status: 409,
+    title: 'Only a version that was in production is rolled back to; promote it',
+  },
+  too_many_aliases: { status: 409, title: 'The model has as many aliases as one may have' },
+  too_many_holds: { status: 409, title: 'The version has as many holds as one may have' },
   rollback_unsafe: { status: 409, title: 'The version must not come back' },
   environment_protected: {
     status: 409,

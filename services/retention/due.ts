@@ -1,7 +1,7 @@
 // What is due to be archived, and why: a pure function of a model's state, the policy and the time.
 import type { ModelEventData } from '#events/model/events.ts';
 import type { Stage } from '#events/model/shapes.ts';
-import { usesOf } from '#events/model/release.ts';
+import { usesOf } from '#events/model/uses.ts';
 import type { ModelState } from '#events/model/state.ts';
 import type { Version } from '#events/model/version-row.ts';
 
@@ -66,7 +66,7 @@ export type Judgement = {
 /** Judges every version that is not archived; a version is due when neither its age nor its rank keeps it. */
 export function due(state: ModelState, policy: RetentionPolicy, now: Date): Judgement {
   const living = [...state.versions.values()]
-    .filter((version) => version.stage !== 'archived')
+    .filter((version) => version.stage !== 'archived' && version.deleted_at === null)
     .sort((left, right) => right.facts.number - left.facts.number);
   const dueVersions: DueVersion[] = [];
   const kept: KeptVersion[] = [];
@@ -75,7 +75,16 @@ export function due(state: ModelState, policy: RetentionPolicy, now: Date): Judg
     const { version_id, number } = version.facts;
     const keep = (because: KeptVersion['because'], until: string | null) =>
       kept.push({ version_id, number, because, until });
-    if (usesOf(state, version).length > 0) return keep('in_use', null);
+    const uses = usesOf(state, version, now.toISOString());
+    if (uses.length > 0) {
+      const ends = uses.map((use) => (use.kind === 'hold' ? use.until : null));
+      // holds end by themselves, everything else by an event
+      const until = ends.reduce((last, end) =>
+        last === null || end === null ? null : end > last ? end : last,
+      );
+      if (until !== null) nextDueMs = Math.min(nextDueMs, Date.parse(until));
+      return keep('in_use', until);
+    }
     if (newerVersions < policy.newestKept) return keep('newest', null);
     const age = ageRule(version, policy, now);
     // The version whose arrival made this one too many, as far as the living ones tell.

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stages } from '#events/model/shapes.ts';
-import { usesOf } from '#events/model/release.ts';
+import { usesOf } from '#events/model/uses.ts';
 import { defaultPolicy, due, newestKeptMax, newestKeptMin } from '#services/retention/due.ts';
 import { day, history } from './history.ts';
 import type { History } from './history.ts';
@@ -198,7 +198,13 @@ describe('whatever happened to a model', () => {
         const judged = due(story.state, defaultPolicy(count), day(lastDay + days));
         found += judged.due.length;
         for (const { number } of judged.due) {
-          expect(usesOf(story.state, story.state.versions.get(number)!)).toEqual([]);
+          expect(
+            usesOf(
+              story.state,
+              story.state.versions.get(number)!,
+              day(lastDay + days).toISOString(),
+            ),
+          ).toEqual([]);
           expect(living.slice(0, count)).not.toContain(number);
         }
         expect(judged.due.length + judged.kept.length).toBe(living.length);

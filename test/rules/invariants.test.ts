@@ -20,10 +20,10 @@ import { stages, strategies } from '#events/model/shapes.ts';
 import { bindingStatuses } from '#events/model/binding-events.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import type { Stage } from '#events/model/shapes.ts';
-import { usesOf } from '#events/model/release.ts';
+import { usesOf } from '#events/model/uses.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { modelKind } from '#services/command-api/kinds.ts';
-import { bindingId, deploymentId, modelId, noModelFacts } from './history.ts';
+import { bindingId, deploymentId, modelId, noModelFacts, noon } from './history.ts';
 import { commandOf, folded, recorded } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
 import { newVersion } from './wanted.ts';
@@ -317,7 +317,9 @@ describe('at every prefix of every life', () => {
       for (const event of events) {
         const isArchived = event.type === 'model.archived';
         // a default that moves in this append has moved by now, and the incumbent only leaves production
-        const uses = isArchived ? usesOf(before, before.versions.get(event.data.number)!) : [];
+        const uses = isArchived
+          ? usesOf(before, before.versions.get(event.data.number)!, noon)
+          : [];
         const isDisplaced = isArchived && event.data.cause === 'superseded';
         if (isArchived) count(seen, event.data.cause);
         expect(uses).toEqual(isDisplaced ? [{ kind: 'production' }] : []);

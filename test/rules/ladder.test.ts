@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { stages } from '#events/model/shapes.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import type { Stage } from '#events/model/shapes.ts';
-import { usesOf } from '#events/model/release.ts';
+import { usesOf } from '#events/model/uses.ts';
 import {
   archived,
   defaultChanged,
@@ -14,6 +14,7 @@ import {
   registered,
   restored,
   versioned,
+  noon,
 } from './history.ts';
 import { given, givenState, numbered } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
@@ -220,5 +221,5 @@ describe('an inactive model', () => {
 test('a version that an operator switched on is in use', () => {
   const { state } = given(...modelWith(1));
   const active = { ...state.versions.get(1)!, activation: 'active' as const };
-  expect(usesOf(state, active)).toEqual([{ kind: 'active' }]);
+  expect(usesOf(state, active, noon)).toEqual([{ kind: 'active' }]);
 });

@@ -1,0 +1,96 @@
+// What of a model and of a version may be said anew: the changed fields with what they were, or nothing.
+import type { Decision } from '../decider.ts';
+import type { ModelCommand, ModelPatch, ModelRefusal } from './commands.ts';
+import type { ModelEvent, ModelEventData } from './events.ts';
+import type { Model } from './model-row.ts';
+import { setDefault, versionRef } from './release.ts';
+import { sameJson } from './same-json.ts';
+import type { ModelState } from './state.ts';
+import { evidenceFields } from './version-row.ts';
+import type { Version } from './version-row.ts';
+
+type Outcome = Decision<ModelEvent, ModelRefusal>;
+type Changes = Pick<ModelEventData<'model.updated'>, 'changed' | 'previous'>;
+
+/** Objects merge by key, null removes one; null for the whole clears it. */
+function merged<Value>(
+  before: Record<string, Value>,
+  patch: Record<string, Value | null> | null,
+): Record<string, Value> {
+  if (patch === null) return {};
+  const after = new Map(Object.entries(before));
+  for (const [key, value] of Object.entries(patch))
+    if (value === null) after.delete(key);
+    else after.set(key, value);
+  return Object.fromEntries(after);
+}
+
+type Described = Pick<Model, 'tags' | 'metadata'>;
+
+/** @returns null where everything is as it was */
+function changesOf(
+  before: Described,
+  { tags, metadata, ...fields }: Pick<ModelPatch, 'tags' | 'metadata'>,
+): Changes | null {
+  const wanted: Record<string, Changes['changed'][string] | undefined> = { ...fields };
+  if (tags !== undefined) wanted['tags'] = merged(before.tags, tags);
+  if (metadata !== undefined) wanted['metadata'] = merged(before.metadata, metadata);
+  const stored = before as Described & Changes['previous'];
+  const changed: Changes['changed'] = {};
+  const previous: Changes['previous'] = {};
+  for (const [field, value] of Object.entries(wanted)) {
+    const was = stored[field]!;
+    if (value === undefined || sameJson(was, value)) continue;
+    changed[field] = value;
+    previous[field] = was;
+  }
+  return Object.keys(changed).length === 0 ? null : { changed, previous };
+}
+
+export function updateModel(
+  model: Model,
+  { patch, name, is_active, reason }: Extract<ModelCommand, { type: 'UpdateModel' }>,
+): Outcome {
+  const { model_id } = model;
+  const events: ModelEvent[] = [];
+  if (name !== undefined && name !== model.name)
+    events.push({ type: 'model.renamed', data: { model_id, name, previous_name: model.name } });
+  const changes = changesOf(model, patch);
+  if (changes !== null) events.push({ type: 'model.updated', data: { model_id, ...changes } });
+  if (is_active !== undefined && is_active !== (model.state === 'active'))
+    events.push({
+      type: is_active ? 'model.reactivated' : 'model.deactivated',
+      data: { model_id, reason },
+    });
+  return { events };
+}
+
+/** New evidence about a rejected version opens its judgement again. */
+export function updateVersion(
+  state: ModelState,
+  version: Version,
+  command: Extract<ModelCommand, { type: 'UpdateVersion' }>,
+): Outcome {
+  const { is_default, patch, reason } = command;
+  if (is_default === false && version.is_default)
+    return { refusal: { code: 'immutable', fields: ['is_default'] } };
+  const changes = changesOf(version.facts, patch);
+  const events: ModelEvent[] = [];
+  if (changes !== null) {
+    events.push({ type: 'version.updated', data: { ...versionRef(version), ...changes } });
+    const isEvidence = Object.keys(changes.changed).some((field) => evidenceFields.has(field));
+    if (isEvidence && version.readiness === 'rejected')
+      events.push({
+        type: 'version.testing_started',
+        data: {
+          ...versionRef(version),
+          from_readiness: 'rejected',
+          to_readiness: 'testing',
+          reason,
+        },
+      });
+  }
+  if (is_default !== true) return { events };
+  const pointed = setDefault(state, version, command);
+  return pointed.refusal === undefined ? { events: [...events, ...pointed.events] } : pointed;
+}
