@@ -219,7 +219,6 @@ export type Use =
   | { kind: 'default' }
   | { kind: 'active' }
   | { kind: 'alias'; alias: string }
-  | { kind: 'binding'; binding_id: string }
   | { kind: 'hold'; hold_id: string; reason: string; until: string | null }
   | { kind: 'child'; version_id: string; child_number: number }
   | {

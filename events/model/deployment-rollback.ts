@@ -34,7 +34,7 @@ function lastDeployed(
 }
 
 /** A version's last deployment in a place: in this region if it ever ran there, else in the environment. */
-function lastDeploymentThere(
+export function lastDeploymentThere(
   state: ModelState,
   versionId: string,
   { environment, region }: Place,
@@ -64,7 +64,7 @@ function ranBefore(state: ModelState, leaving: Deployment): Deployment | null {
 }
 
 /** Why a version must not come back, whoever asks; nothing is asked for that a promotion or a gate would ask. */
-function unsafeToReturn(
+export function unsafeToReturn(
   version: Version,
   digestThen: Deployment['content_digest'],
 ): Extract<ModelRefusal, { code: 'rollback_unsafe' }>['because'] | null {
@@ -82,7 +82,7 @@ function unsafeToReturn(
  * The events that take a deployment away and give its place to a version: to a deployment of it that is there already,
  * else to a new one, made as `before` was and sharing the traffic as the leaving one did.
  */
-function rollingBack(
+export function rollingBack(
   state: ModelState,
   leaving: Deployment,
   to: Version,
