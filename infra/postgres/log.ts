@@ -81,11 +81,16 @@ type BatchAnswer = {
   serials: [entry: number, model: number | null, version: number | null][];
 };
 
-/** The five arguments of `append_batch`, as JSON texts. */
+/** Between the texts of one argument; it stands in no JSON text as itself. */
+const textSeparator = '\u001e';
+
+/** The arguments of `append_batch`. */
 function batchArguments(entries: readonly AppendEntry[]): string[] {
   const entryRows: object[] = [];
   const commandRows: object[] = [];
+  const metadata: string[] = [];
   const eventRows: object[] = [];
+  const data: string[] = [];
   const claimRows: object[] = [];
   const keyRows: object[] = [];
   let effects = 0;
@@ -93,28 +98,28 @@ function batchArguments(entries: readonly AppendEntry[]): string[] {
     let nth = 0;
     const asked = { model: 0, version: 0 };
     for (const command of entry.commands) {
-      const commandIndex = commandRows.length;
-      for (const event of command.events)
+      const nthCommand = metadata.push(JSON.stringify(command.metadata));
+      for (const event of command.events) {
+        data.push(JSON.stringify(event.data));
         eventRows.push({
           entry: entryIndex,
           nth: ++nth,
-          command: commandIndex,
+          command: nthCommand,
           id: event.id,
           type: event.type,
           schema_version: event.schema_version,
           serial_kind: event.serial_kind ?? undefined,
           nth_of_kind: event.serial_kind === null ? undefined : ++asked[event.serial_kind],
-          data: event.data,
         });
+      }
       commandRows.push({
-        command: commandIndex,
+        command: nthCommand,
         entry: entryIndex,
         command_id: command.command_id,
         request_hash: command.request_hash ?? undefined,
         status: command.status,
         last: nth,
         wrote: command.events.length > 0,
-        metadata: command.metadata,
       });
       for (const takes of command.takes) claimRows.push({ entry: entryIndex, takes });
       for (const frees of command.frees) claimRows.push({ entry: entryIndex, frees });
@@ -137,9 +142,15 @@ function batchArguments(entries: readonly AppendEntry[]): string[] {
       decided_on: entry.decided_on.length === 0 ? undefined : entry.decided_on,
     });
   });
-  return [entryRows, commandRows, eventRows, claimRows, keyRows].map((rows) =>
-    JSON.stringify(rows),
-  );
+  return [
+    JSON.stringify(entryRows),
+    JSON.stringify(commandRows),
+    metadata.join(textSeparator),
+    JSON.stringify(eventRows),
+    data.join(textSeparator),
+    JSON.stringify(claimRows),
+    JSON.stringify(keyRows),
+  ];
 }
 
 /** The verdicts, with the events as they are stored: the log's position, time and serials filled in. */
@@ -151,16 +162,16 @@ function verdictsOf(entries: readonly AppendEntry[], answer: BatchAnswer): Verdi
   );
   const recordedAt = time(answer.recorded_at);
   let position = answer.position;
-  let commandIndex = -1;
+  let nthCommand = 0;
   return entries.map((entry, entryIndex) => {
     const refusal = refused.get(entryIndex);
     const last = { model: 0, version: 0, ...serials.get(entryIndex) };
     let streamVersion = entry.expected_version;
     return entry.commands.map((command): Verdict => {
-      commandIndex++;
+      nthCommand++;
       if (refusal !== undefined) {
         if (refusal !== 'seen') return { verdict: refusal };
-        const record = seen.get(commandIndex);
+        const record = seen.get(nthCommand);
         if (record === undefined) return { verdict: 'undecided' };
         const { stream, stream_version, status } = record;
         return record.reused
@@ -249,7 +260,7 @@ export function openPostgresLog(options: {
       attempt.isSent = true;
       const answering = client.query<{ answer: BatchAnswer }>({
         name: 'append_batch',
-        text: 'select log.append_batch($1, $2, $3, $4, $5) as answer',
+        text: 'select log.append_batch($1, $2, $3, $4, $5, $6, $7) as answer',
         values: batchArguments(entries),
       });
       // sent, and perhaps being committed right now; where the failpoint throws, nobody waits for the answer

@@ -121,7 +121,7 @@ describe('in PostgreSQL', () => {
       'drop table log.events',
       'alter table log.events disable trigger all',
       'create table log.other (a int)',
-      'create or replace function log.append_batch(json, json, json, json, json) returns json language sql as $$ select null::json $$',
+      'create or replace function log.append_batch(json, json, text, json, text, json, json) returns json language sql as $$ select null::json $$',
     ])('nor written around the append by a service: %s', async (sql) => {
       expect(await outcome(log.pool, sql)).toMatch(/permission denied|must be owner/);
     });
@@ -358,7 +358,7 @@ describe('in PostgreSQL', () => {
 
     const appending = (client: Client, stream: string) => {
       const command_id = crypto.randomUUID();
-      return client.query('select log.append_batch($1, $2, $3, $4, $5)', [
+      return client.query('select log.append_batch($1, $2, $3, $4, $5, $6, $7)', [
         JSON.stringify([
           {
             entry: 0,
@@ -371,23 +371,22 @@ describe('in PostgreSQL', () => {
             decided_on: [{ stream: 'x', version: 0 }],
           },
         ]),
-        JSON.stringify([
-          { command: 0, entry: 0, command_id, status: 200, last: 1, wrote: true, metadata: {} },
-        ]),
+        JSON.stringify([{ command: 1, entry: 0, command_id, status: 200, last: 1, wrote: true }]),
+        '{}',
         JSON.stringify([
           {
             event: 0,
             entry: 0,
             nth: 1,
             nth_of_kind: 1,
-            command: 0,
+            command: 1,
             id: crypto.randomUUID(),
             type: 'x',
             schema_version: 1,
             serial_kind: 'model',
-            data: {},
           },
         ]),
+        '{}',
         JSON.stringify([
           { entry: 0, takes: stream },
           { entry: 0, frees: `${stream} before` },
