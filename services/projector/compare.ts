@@ -26,7 +26,8 @@ export async function compareView(
   rebuilt: Tables,
 ): Promise<Difference[]> {
   // Whole tables are read: the plans of lookups, which these connections prefer, would take minutes.
-  await transaction.query('set local enable_seqscan = on');
+  for (const plan of ['seqscan', 'hashjoin', 'mergejoin'])
+    await transaction.query(`set local enable_${plan} = on`);
   await transaction.query('set local enable_nestloop = off');
   const rowsOf = (generation: number): string =>
     `select ${view.rowName} as name, hash_record_extended(t, 0) as hash from views.${view.name}_g${generation} t
