@@ -14,6 +14,7 @@ import type {
 } from 'kafkajs';
 import { assert } from '#events/decider.ts';
 import { pauseBefore, withDeadline } from './deadline.ts';
+import { partitionOf } from './partition.ts';
 import { BrokerFailure } from './port.ts';
 import type {
   Batch,
@@ -27,6 +28,8 @@ import type {
   TopicPartition,
   TopicSpec,
 } from './port.ts';
+import { decodeRecord, encodeRecord } from './records.ts';
+import type { RecordContext, RecordToWrite } from './records.ts';
 
 /** A broker that does not take a connection in this time is treated as down. */
 const connectionTimeoutMs = 2_000;
@@ -71,6 +74,7 @@ export function createBroker({
   log: BrokerLog;
 }): Broker {
   mendRequestQueue();
+  mendRecords();
   registerZstd();
   const kafka = new kafkajs.Kafka({
     clientId,
@@ -161,9 +165,14 @@ async function createProducer(kafka: Kafka, log: BrokerLog): Promise<Producer> {
     // By default an idempotent producer retries without end.
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 3 },
     createPartitioner: () => {
-      const choose = kafkajs.Partitioners.DefaultPartitioner();
+      const spread = kafkajs.Partitioners.DefaultPartitioner();
       return (choice) => {
-        const partition = choose(choice);
+        const { message, partitionMetadata } = choice;
+        // The same partition that kafkajs would choose, at a fiftieth of its time.
+        const partition =
+          message.key === null || message.key === undefined
+            ? spread(choice)
+            : partitionOf(message.key, partitionMetadata.length);
         partitionOfMessage.set(choice.message, partition);
         return partition;
       };
@@ -604,4 +613,25 @@ function mendRequestQueue(): void {
     if (this.pending.length > 0) schedule.call(this);
   };
   prototype.mended = true;
+}
+
+/**
+ * kafkajs's ways to write and read a record take more time than all else that becomes of an event. It loads them with the
+ * first request that needs them, and finds ours then.
+ */
+function mendRecords(): void {
+  const load = createRequire(import.meta.url);
+  const replace = (module: string, ours: unknown): void => {
+    load(module);
+    load.cache[load.resolve(module)]!.exports = ours;
+  };
+  replace('kafkajs/src/protocol/recordBatch/record/v0/index.js', (record: RecordToWrite) => {
+    const buffer = encodeRecord(record);
+    // As much of its encoder as is asked of it.
+    return { buf: buffer, buffer };
+  });
+  replace(
+    'kafkajs/src/protocol/recordBatch/record/v0/decoder.js',
+    ({ buffer }: { buffer: Buffer }, context: RecordContext) => decodeRecord(buffer, context),
+  );
 }

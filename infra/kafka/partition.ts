@@ -1,8 +1,8 @@
 // Which partition a key belongs to: murmur2, as Kafka's Java client and kafkajs deal keys out.
 
 /** The partition, from 0, of a message with this key on a topic of so many partitions. */
-export const partitionOf = (key: string, partitions: number): number =>
-  (murmur2(Buffer.from(key)) & 0x7fffffff) % partitions;
+export const partitionOf = (key: string | Buffer, partitions: number): number =>
+  (murmur2(typeof key === 'string' ? Buffer.from(key) : key) & 0x7fffffff) % partitions;
 
 /** Constants and mixing as in org.apache.kafka.common.utils.Utils.murmur2; the result is a signed 32-bit number. */
 function murmur2(data: Buffer): number {
