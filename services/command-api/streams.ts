@@ -8,7 +8,7 @@ import { upcast } from '#events/upcasters.ts';
 import type { Problem } from '#infra/http/problems.ts';
 
 /** Rows (models, versions, deployments) kept in memory in all; one is about 2 KB. */
-const rowsMax = 30_000;
+export const rowsMax = 30_000;
 /** Past this many events a fold is worth keeping in the database. */
 const snapshotEveryEvents = 500;
 
@@ -125,7 +125,10 @@ export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => 
     kind: StreamKind<State, Command, Event, Refusal>,
     folded: Folded<State>,
   ): void {
-    kept.set(folded.stream, folded, { size: kind.rowsOf(folded.state) });
+    const size = kind.rowsOf(folded.state);
+    // the cache weighs what comes in, and what it has already it does not weigh again
+    if (kept.has(folded.stream)) kept.delete(folded.stream);
+    kept.set(folded.stream, folded, { size });
     const { snapshot } = kind;
     const version = folded.state.stream_version;
     if (snapshot === null || version - folded.snapshotVersion < snapshotEveryEvents) return;
