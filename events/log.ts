@@ -150,11 +150,14 @@ export type EventLog = {
   findPromotionRequest: (tenant: string, promotionRequestId: string) => Promise<string | null>;
   /** The stream in which a binding with this id was made. */
   findBinding: (tenant: string, bindingId: string) => Promise<string | null>;
-  /** A folded state past many events, or null where none of this fold version is kept. */
-  loadSnapshot: (
+  /** The snapshot of this fold version, or null where none is kept, and the stream's events after it. */
+  readFromSnapshot: (
     stream: string,
     foldVersion: number,
-  ) => Promise<{ stream_version: number; state: string } | null>;
+  ) => Promise<{
+    snapshot: { stream_version: number; state: string } | null;
+    events: RecordedEvent[];
+  }>;
   saveSnapshot: (
     stream: string,
     foldVersion: number,

@@ -244,10 +244,17 @@ export function openMemoryLog(
       );
       return found?.stream ?? null;
     },
-    async loadSnapshot(stream, foldVersion) {
+    async readFromSnapshot(stream, foldVersion) {
       const kept = snapshots.get(stream);
-      if (kept === undefined || kept.foldVersion !== foldVersion) return null;
-      return { stream_version: kept.stream_version, state: kept.state };
+      const snapshot =
+        kept?.foldVersion === foldVersion
+          ? { stream_version: kept.stream_version, state: kept.state }
+          : null;
+      const after = snapshot?.stream_version ?? 0;
+      return {
+        snapshot,
+        events: events.filter((event) => event.stream === stream && event.stream_version > after),
+      };
     },
     async saveSnapshot(stream, foldVersion, streamVersion, state) {
       const kept = snapshots.get(stream);

@@ -350,6 +350,22 @@ export function openPostgresLog(options: {
     }
   };
 
+  const readStream: EventLog['readStream'] = async (stream, afterVersion, limit) => {
+    const events: RecordedEvent[] = [];
+    const most = limit ?? Number.POSITIVE_INFINITY;
+    while (events.length < most) {
+      const pageSize = Math.min(streamPageEventsMax, most - events.length);
+      const page = await rows<EventRow>(
+        'read_stream',
+        `select ${eventColumns} from log.events where stream = $1 and version > $2 order by version limit $3`,
+        [stream, events.at(-1)?.stream_version ?? afterVersion, pageSize],
+      );
+      for (const row of page) events.push(recordedEvent(row));
+      if (page.length < pageSize) break;
+    }
+    return events;
+  };
+
   return {
     append,
 
@@ -366,21 +382,7 @@ export function openPostgresLog(options: {
       };
     },
 
-    async readStream(stream, afterVersion, limit) {
-      const events: RecordedEvent[] = [];
-      const most = limit ?? Number.POSITIVE_INFINITY;
-      while (events.length < most) {
-        const pageSize = Math.min(streamPageEventsMax, most - events.length);
-        const page = await rows<EventRow>(
-          'read_stream',
-          `select ${eventColumns} from log.events where stream = $1 and version > $2 order by version limit $3`,
-          [stream, events.at(-1)?.stream_version ?? afterVersion, pageSize],
-        );
-        for (const row of page) events.push(recordedEvent(row));
-        if (page.length < pageSize) break;
-      }
-      return events;
-    },
+    readStream,
 
     async readAll(afterPosition, limit, filter) {
       const values: unknown[] = [afterPosition, Math.min(limit, pageEventsMax)];
@@ -502,13 +504,28 @@ export function openPostgresLog(options: {
       return row?.stream ?? null;
     },
 
-    async loadSnapshot(stream, foldVersion) {
-      const [row] = await rows<{ stream_version: number; state: string }>(
-        'load_snapshot',
-        'select stream_version, state from log.snapshots where stream = $1 and fold_version = $2',
-        [stream, foldVersion],
+    async readFromSnapshot(stream, foldVersion) {
+      const found = await rows<EventRow & { state: string | null }>(
+        'read_from_snapshot',
+        `with snapshot as materialized (
+           select stream_version, state from log.snapshots where stream = $1 and fold_version = $2)
+         select 0::bigint as position, '' as tenant, '' as stream, stream_version as version, null::uuid as event_id,
+           '' as type, 0 as schema_version, null::json as data, null::json as metadata, null::integer as serial,
+           0::bigint as recorded_ms, state
+         from snapshot
+         union all
+         (select ${eventColumns}, null from log.events
+          where stream = $1 and version > coalesce((select stream_version from snapshot), 0) order by version limit $3)`,
+        [stream, foldVersion, streamPageEventsMax],
       );
-      return row ?? null;
+      let snapshot: { stream_version: number; state: string } | null = null;
+      const events: RecordedEvent[] = [];
+      for (const row of found)
+        if (row.state === null) events.push(recordedEvent(row));
+        else snapshot = { stream_version: row.version, state: row.state };
+      if (events.length === streamPageEventsMax)
+        events.push(...(await readStream(stream, events.at(-1)!.stream_version)));
+      return { snapshot, events };
     },
 
     async saveSnapshot(stream, foldVersion, streamVersion, state) {

@@ -14,6 +14,8 @@ import { policyDecider } from '#events/policy/scope.ts';
 import type { PolicyCommand, PolicyRefusal, PolicyState } from '#events/policy/scope.ts';
 import type { PolicyEvent } from '#events/policy/events.ts';
 import { informedModelCommand, policyStreamsRestedOn } from './policies.ts';
+import { packRows, unpackRows } from './packed-rows.ts';
+import type { PackedRows } from './packed-rows.ts';
 import { admitToModel } from './admission.ts';
 import type { StreamKind } from './streams.ts';
 
@@ -39,28 +41,24 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
     state.bindings.size +
     state.promotionRequests.size,
   snapshot: {
-    foldVersion: 3,
+    foldVersion: 4,
     encode: (state) =>
       JSON.stringify({
         stream_version: state.stream_version,
         model: state.model,
-        versions: [...state.versions.values()],
-        deployments: [...state.deployments.values()],
-        bindings: [...state.bindings.values()],
-        promotion_requests: [...state.promotionRequests.values()],
+        versions: packRows(state.versions.values()),
+        deployments: packRows(state.deployments.values()),
+        bindings: packRows(state.bindings.values()),
+        promotion_requests: packRows(state.promotionRequests.values()),
       }),
     decode(text) {
       const { stream_version, model, versions, deployments, bindings, promotion_requests } =
-        JSON.parse(text) as Pick<ModelState, 'stream_version' | 'model'> & {
-          versions: Version[];
-          deployments: Deployment[];
-          bindings: Binding[];
-          promotion_requests: PromotionRequest[];
-        };
+        JSON.parse(text) as Pick<ModelState, 'stream_version' | 'model'> &
+          Record<'versions' | 'deployments' | 'bindings' | 'promotion_requests', PackedRows>;
       const state = modelDecider.initial();
       state.stream_version = stream_version;
       state.model = model;
-      for (const version of versions) {
+      for (const version of unpackRows<Version>(versions)) {
         const { number, version_id, label, content_digest } = version.facts;
         state.versions.set(number, version);
         state.numberByVersionId.set(version_id, number);
@@ -68,10 +66,11 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
         if (content_digest?.sha256 && version.deleted_at === null)
           state.numberBySha256.set(content_digest.sha256, number);
       }
-      for (const deployment of deployments)
+      for (const deployment of unpackRows<Deployment>(deployments))
         state.deployments.set(deployment.deployment_id, deployment);
-      for (const binding of bindings) state.bindings.set(binding.binding_id, binding);
-      for (const request of promotion_requests)
+      for (const binding of unpackRows<Binding>(bindings))
+        state.bindings.set(binding.binding_id, binding);
+      for (const request of unpackRows<PromotionRequest>(promotion_requests))
         state.promotionRequests.set(request.promotion_request_id, request);
       return state;
     },

@@ -96,18 +96,16 @@ export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => 
   ): Promise<Folded<State>> {
     const { decider, snapshot } = kind;
     const folded: Folded<State> = { stream, state: decider.initial(), snapshotVersion: 0 };
-    // a short stream costs one query; only a long one is worth a look for its snapshot
-    let events = await log.readStream(stream, 0, snapshotEveryEvents);
-    if (events.length === snapshotEveryEvents && snapshot !== null) {
-      const found = await log.loadSnapshot(stream, snapshot.foldVersion);
-      if (found !== null) {
-        folded.state = snapshot.decode(found.state);
-        folded.snapshotVersion = found.stream_version;
-        events = [];
+    if (snapshot === null) {
+      evolve(kind, folded, await log.readStream(stream, 0));
+    } else {
+      const found = await log.readFromSnapshot(stream, snapshot.foldVersion);
+      if (found.snapshot !== null) {
+        folded.state = snapshot.decode(found.snapshot.state);
+        folded.snapshotVersion = found.snapshot.stream_version;
       }
+      evolve(kind, folded, found.events);
     }
-    evolve(kind, folded, events);
-    if (folded.state.stream_version >= snapshotEveryEvents) await catchUp(kind, folded);
     if (folded.state.stream_version > 0) keep(kind, folded);
     return folded;
   }

@@ -541,20 +541,29 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
 
     describe('keeps snapshots', () => {
       it('of one fold version a stream, and never an older one', async () => {
-        expect(await log.loadSnapshot('model:t:a', 1)).toBeNull();
+        const kept = async (foldVersion: number) =>
+          (await log.readFromSnapshot('model:t:a', foldVersion)).snapshot;
+        expect(await kept(1)).toBeNull();
         await log.saveSnapshot('model:t:a', 1, 500, 'five hundred');
         await log.saveSnapshot('model:t:a', 1, 400, 'four hundred');
-        expect(await log.loadSnapshot('model:t:a', 1)).toEqual({
-          stream_version: 500,
-          state: 'five hundred',
-        });
-        expect(await log.loadSnapshot('model:t:a', 2)).toBeNull();
+        expect(await kept(1)).toEqual({ stream_version: 500, state: 'five hundred' });
+        expect(await kept(2)).toBeNull();
         await log.saveSnapshot('model:t:a', 2, 300, 'by another fold');
-        expect(await log.loadSnapshot('model:t:a', 1)).toBeNull();
-        expect(await log.loadSnapshot('model:t:a', 2)).toEqual({
-          stream_version: 300,
-          state: 'by another fold',
-        });
+        expect(await kept(1)).toBeNull();
+        expect(await kept(2)).toEqual({ stream_version: 300, state: 'by another fold' });
+      });
+
+      it('and gives with one what happened after it, and without one all that happened', async () => {
+        const a = 'model:t:a';
+        await log.append([entryOf(a, 0, asked({ events: [noted(), noted(), noted()] }))]);
+        const versions = async (foldVersion: number) =>
+          (await log.readFromSnapshot(a, foldVersion)).events.map((event) => event.stream_version);
+        expect(await versions(1)).toEqual([1, 2, 3]);
+        await log.saveSnapshot(a, 1, 2, 'two');
+        expect(await versions(1)).toEqual([3]);
+        expect(await versions(2)).toEqual([1, 2, 3]);
+        await log.saveSnapshot(a, 1, 3, 'three');
+        expect(await versions(1)).toEqual([]);
       });
     });
 

@@ -1,0 +1,39 @@
+// Holds rows that were packed and unpacked equal to what they were.
+import { array, assert, constantFrom, dictionary, jsonValue, property, tuple } from 'fast-check';
+import { expect, test } from 'vitest';
+import { modelKind } from '#services/command-api/kinds.ts';
+import { packRows, unpackRows } from '#services/command-api/packed-rows.ts';
+import { history } from '#test/retention/history.ts';
+
+const key = constantFrom('a', 'b', 'row', '__proto__', 'constructor');
+const anyRow = dictionary(key, jsonValue({ maxDepth: 3 }));
+const again = (rows: readonly object[]): object[] =>
+  unpackRows(JSON.parse(JSON.stringify(packRows(rows))) as ReturnType<typeof packRows>);
+
+test('rows come back as they were, however they differ', () => {
+  assert(
+    property(array(tuple(anyRow, anyRow), { maxLength: 10 }), (pairs) => {
+      // Rows that say much of the same again, as real ones do.
+      const rows = pairs.flatMap(([one, other]) => [one, { ...one, ...other }, one]);
+      expect(JSON.stringify(again(rows))).toBe(JSON.stringify(rows));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('a value that a row has no more does not come back from the row before', () => {
+  expect(again([{ a: 1, b: 2 }, { a: 1 }, { b: undefined, a: 2 }, { a: 1, b: { a: 1 } }])).toEqual([
+    { a: 1, b: 2 },
+    { a: 1 },
+    { a: 2 },
+    { a: 1, b: { a: 1 } },
+  ]);
+});
+
+test('the snapshot of a model folds on as the model itself, at a fraction of its rows', () => {
+  const { state } = history().createSeveral(50).move(3, 'staging').deploy(3, 'a').setDefault(7);
+  const { encode, decode } = modelKind.snapshot!;
+  const text = encode(state);
+  expect(decode(text)).toEqual(state);
+  expect(text.length).toBeLessThan(JSON.stringify([...state.versions.values()]).length / 4);
+});
