@@ -12,15 +12,15 @@ const keptCharactersMax = 24_000_000;
 const keptOverhead = 400;
 /** An answer larger than this is one of few that ask for so much. */
 const answerCharactersMax = 1_000_000;
-/** A model has a name, an id and a serial; an id may be spelled in several ways. */
-const foundByMax = 6;
 /** Streams whose last change is remembered, so that what was read before it is not kept after it. */
 const changesMax = 20_000;
 
 /** A model as it is answered, and what answers about its versions need of it. Plain data: it is told across threads. */
 export type ShownModel = {
   stream: string;
+  tenant: string;
   model_id: string;
+  serial: number;
   name: string;
   state: Model['state'];
   team: string | null;
@@ -35,7 +35,9 @@ export type ShownModel = {
 export function shownModel(model: Model): ShownModel {
   return {
     stream: modelStream(model.tenant, model.model_id),
+    tenant: model.tenant,
     model_id: model.model_id,
+    serial: model.serial,
     name: model.name,
     state: model.state,
     team: model.team,
@@ -54,15 +56,15 @@ export type Caller = Pick<Principal, 'tenant' | 'sees' | 'audience'>;
 export const keyOf = ({ audience }: Pick<Caller, 'audience'>, question: string): string =>
   `${audience} ${question}`;
 
-/** How a model was asked for. Who may see it is looked at each time, as that may change with the model. */
-const nameOf = ({ tenant }: Caller, model: string): string => `${tenant} ${model}`;
+/** How a model is asked for. Who may see it is looked at each time, as that may change with the model. */
+const referenceOf = (tenant: string, model: string | number): string => `${tenant} ${model}`;
+
+/** All that a model is found by; what has been deleted is for the database to find. */
+const referencesOf = ({ tenant, model_id, serial, name, state }: ShownModel): string[] =>
+  state === 'deleted' ? [] : [name, model_id, serial].map((by) => referenceOf(tenant, by));
 
 /** A model in memory; another one takes its place with every change. */
-export type KeptModel = {
-  readonly shown: ShownModel;
-  /** The keys that it was found by, and would be found by now. */
-  readonly foundBy: string[];
-};
+export type KeptModel = { readonly shown: ShownModel };
 
 type KeptAnswer = { of: ShownModel; json: string };
 
@@ -78,18 +80,14 @@ export type Answers = {
 
   /** Whether all changes up to the position were told, so that what is kept is as fresh as a read that waited for it. */
   covers: (position: number) => boolean;
-  /** The model that a caller means by a name, id or serial and may see; undefined where that is not known. */
+  /** The model that a caller means by a name, id or serial and may see, if it is in memory. */
   recall: (caller: Caller, model: string) => KeptModel | undefined;
   /** A model by its stream, whoever has asked; for a row of which the version is known. */
   ofStream: (stream: string) => KeptModel | undefined;
   /** To be called before what is to be kept is read. */
   reading: () => number;
-  /** Keeps a model that was read since `reading`, unless it has changed meanwhile; `foundBy` is what it was asked by. */
-  keep: (
-    read: number,
-    model: ShownModel,
-    foundBy: { caller: Caller; model: string } | null,
-  ) => KeptModel;
+  /** Keeps a model that was read since `reading`, unless it has changed meanwhile. */
+  keep: (read: number, model: ShownModel) => KeptModel;
   /** Another answer about a model, as long as nothing of the model changes. */
   recallAnswer: (caller: Caller, model: KeptModel, question: string) => string | undefined;
   keepAnswer: (caller: Caller, model: KeptModel, question: string, json: string) => void;
@@ -100,9 +98,9 @@ export function openAnswers(): Answers {
   const models = new LRUCache<string, KeptModel>({
     maxSize: keptCharactersMax,
     sizeCalculation: ({ shown }) => shown.json.length + keptOverhead,
-    noDisposeOnSet: true,
-    dispose: ({ foundBy }, stream) => {
-      for (const key of foundBy) if (found.get(key) === stream) found.delete(key);
+    dispose: ({ shown }, stream) => {
+      for (const reference of referencesOf(shown))
+        if (found.get(reference) === stream) found.delete(reference);
     },
   });
   const answers = new LRUCache<string, KeptAnswer>({
@@ -118,13 +116,9 @@ export function openAnswers(): Answers {
   let through: number | null = null;
 
   function put(shown: ShownModel): KeptModel {
-    const { stream, name, state } = shown;
-    const before = models.peek(stream)?.shown;
-    // What is named otherwise now, or is not there any more, is for the database to find.
-    if (before !== undefined && (before.name !== name || before.state !== state))
-      models.delete(stream);
-    const kept = { shown, foundBy: models.peek(stream)?.foundBy ?? [] };
-    models.set(stream, kept);
+    const kept = { shown };
+    models.set(shown.stream, kept);
+    for (const reference of referencesOf(shown)) found.set(reference, shown.stream);
     return kept;
   }
 
@@ -163,26 +157,18 @@ export function openAnswers(): Answers {
 
     covers: (position) => through !== null && through >= position,
     recall: (caller, model) => {
-      const stream = found.get(nameOf(caller, model));
+      const stream = found.get(referenceOf(caller.tenant, model));
       const kept = stream === undefined ? undefined : models.get(stream);
       return kept !== undefined && maySee(caller, kept.shown) ? kept : undefined;
     },
     ofStream: (stream) => models.get(stream),
     reading: () => count,
-    keep: (read, shown, foundBy) => {
-      const { stream } = shown;
-      if (read < horizon || (changes.get(stream) ?? 0) > read) return { shown, foundBy: [] };
-      let kept = models.get(stream);
-      if (kept === undefined || kept.shown.stream_version < shown.stream_version) kept = put(shown);
-      if (foundBy !== null) {
-        const key = nameOf(foundBy.caller, foundBy.model);
-        if (!kept.foundBy.includes(key)) {
-          if (kept.foundBy.length >= foundByMax) return kept;
-          kept.foundBy.push(key);
-        }
-        found.set(key, stream);
-      }
-      return kept;
+    keep: (read, shown) => {
+      if (read < horizon || (changes.get(shown.stream) ?? 0) > read) return { shown };
+      const kept = models.get(shown.stream);
+      return kept !== undefined && kept.shown.stream_version >= shown.stream_version
+        ? kept
+        : put(shown);
     },
     recallAnswer: (caller, { shown }, question) => {
       const answer = answers.get(keyOf(caller, question));

@@ -19,7 +19,9 @@ describe('what is kept', () => {
   const caller = { tenant: 'default', sees: null, audience: 'default' };
   const model = (version: number, facts: Partial<ShownModel> = {}): ShownModel => ({
     stream: 'model:default:1',
+    tenant: 'default',
     model_id: '1',
+    serial: 7,
     name: 'a',
     state: 'active',
     team: 'risk',
@@ -34,7 +36,7 @@ describe('what is kept', () => {
     const answers = openAnswers();
     answers.claimed();
     answers.reached(1);
-    answers.keep(answers.reading(), model(1), { caller, model: 'a' });
+    answers.keep(answers.reading(), model(1));
     return answers;
   };
 
@@ -47,10 +49,11 @@ describe('what is kept', () => {
     expect([answers.covers(5), answers.covers(6)]).toEqual([true, false]);
   });
 
-  test('is replaced by every change, and is found as before', () => {
+  test('is replaced by every change, and is found by name, id and serial', () => {
     const answers = kept();
     answers.changed([model(2)]);
-    expect(answers.recall(caller, 'a')?.shown.stream_version).toBe(2);
+    for (const reference of ['a', '1', '7'])
+      expect(answers.recall(caller, reference)?.shown.stream_version).toBe(2);
   });
 
   test('is not found by its name any more once it has another, or is not there', () => {
@@ -62,15 +65,27 @@ describe('what is kept', () => {
     }
   });
 
+  test('is found by a name that another one has given up, in whichever order they are told', () => {
+    const other = { stream: 'model:default:2', model_id: '2', serial: 8 };
+    for (const told of [
+      [model(2, { name: 'b' }), model(3, other)],
+      [model(3, other), model(2, { state: 'deleted' })],
+    ]) {
+      const answers = kept();
+      answers.changed(told);
+      expect(answers.recall(caller, 'a')?.shown.model_id).toBe('2');
+    }
+  });
+
   test('is not what was read before a change', () => {
     const answers = kept();
     const read = answers.reading();
     answers.changed([model(2)]);
-    const late = answers.keep(read, model(1), { caller, model: '1' });
+    const late = answers.keep(read, model(1));
     expect(late.shown.stream_version).toBe(1);
-    expect(answers.recall(caller, '1')).toBeUndefined();
+    expect(answers.recall(caller, 'a')?.shown.stream_version).toBe(2);
     answers.forget();
-    answers.keep(read, model(1), { caller, model: 'a' });
+    answers.keep(read, model(1));
     expect(answers.recall(caller, 'a')).toBeUndefined();
   });
 

@@ -180,7 +180,7 @@ async function listModels(
   const page = await readList<{ state: string }>(reader, query, list);
   return pageJson(page, ({ state }) => {
     const model = shownModel(JSON.parse(state) as Model);
-    answers.keep(read, model, null);
+    answers.keep(read, model);
     return shownJson(reader, model);
   });
 }

@@ -91,7 +91,7 @@ export async function findModel(
 ): Promise<KeptModel | null> {
   const read = answers.reading();
   const found = await find.model(caller, model);
-  return found === null ? null : answers.keep(read, shownModel(found), { caller, model });
+  return found === null ? null : answers.keep(read, shownModel(found));
 }
 
 /** The same from memory, where it is vouched for that nothing has changed up to the position; else undefined. */
