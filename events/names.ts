@@ -73,10 +73,6 @@ export function labelFault(label: string): string | null {
   return null;
 }
 
-/** Why a version cannot be called so by an alias, or null. */
-export const aliasFault = (alias: string): string | null =>
-  isDigits(alias) ? 'must not be digits only' : labelFault(alias);
-
 export const tenantSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a slug: a-z, 0-9 and "-"');

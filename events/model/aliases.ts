@@ -9,7 +9,7 @@ import type { Version } from './version-row.ts';
 type Outcome = Decision<ModelEvent, ModelRefusal>;
 
 /** So many aliases a model has at most. */
-export const aliasesMax = 100;
+const aliasesMax = 100;
 
 /** The number that an alias names; null for none. */
 export const aliased = ({ model }: ModelState, alias: string): number | null =>

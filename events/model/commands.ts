@@ -44,7 +44,7 @@ export type ModelPatch = {
 };
 
 /** What of a version may change; metrics are replaced whole. Digest, label, artifact and lineage never do. */
-export type VersionPatch = {
+type VersionPatch = {
   [
     K in
       | 'description'

@@ -9,7 +9,7 @@ import type { Version } from './version-row.ts';
 type Outcome = Decision<ModelEvent, ModelRefusal>;
 
 /** So many holds a version has at most. */
-export const holdsMax = 100;
+const holdsMax = 100;
 
 export function placeHold(
   version: Version,

@@ -42,7 +42,7 @@ export const gatesAsked = (
 ): GateResult[] => (to === 'production' ? measureGates(state, version, policy.gates, at) : []);
 
 /** What nothing skips: the bytes are known where policy asks for it, and nobody has shut them away. */
-export function bytesRefusal(
+function bytesRefusal(
   version: Judged,
   to: Target,
   inForce: PolicyInForce,

@@ -14,7 +14,7 @@ import type {
 export type PolicyLayer = { scope: PolicyScope; version: number; own: OwnPolicy };
 
 /** Where the value of a field comes from: a scope that set or tightened it, or the preset of a new tenant. */
-export type PolicySource = PolicyScope | 'preset:open';
+type PolicySource = PolicyScope | 'preset:open';
 export type PolicySources = Record<PolicyField, readonly PolicySource[]>;
 
 const union = <Item>(left: readonly Item[], right: readonly Item[]): readonly Item[] => {
@@ -97,7 +97,7 @@ const promotionFieldsOf = (policy: Policy): object => ({
   on_superseded: policy.on_superseded,
 });
 
-export const promotionDigestOf = (policy: Policy): string => digestOf(promotionFieldsOf(policy));
+const promotionDigestOf = (policy: Policy): string => digestOf(promotionFieldsOf(policy));
 
 /** Merges one field; returns its value, who made it so, and what binds the scopes below. */
 function mergeField<Field extends PolicyField>(

@@ -44,7 +44,7 @@ export const layerOf = ({ stream, state }: Folded<PolicyState>): PolicyLayer => 
   own: state.own,
 });
 
-export function policyInForce(rested: readonly Folded<PolicyState>[]): PolicyInForce {
+function policyInForce(rested: readonly Folded<PolicyState>[]): PolicyInForce {
   const layers = rested.map(layerOf);
   if (layers.every(({ version }) => version === 0)) return inForce([]);
   const key = JSON.stringify(rested.map(({ stream, state }) => [stream, state.stream_version]));

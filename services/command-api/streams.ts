@@ -15,7 +15,7 @@ const snapshotEveryEvents = 500;
 type StreamState = { stream_version: number };
 
 /** How a command comes to know of other streams, all of one kind. */
-export type RestsOn<State, Command> = {
+type RestsOn<State, Command> = {
   kind: StreamKind<StreamState, unknown, DomainEvent, unknown>;
   /** The streams that the command rests on, as the state is. */
   streamsOf: (tenant: string, state: State, command: Command) => readonly string[];

@@ -36,7 +36,7 @@ export type Applied = {
 };
 
 /** The same with the rows that it wrote of the view of models. */
-export type AppliedRows = Applied & { models: readonly Model[] };
+type AppliedRows = Applied & { models: readonly Model[] };
 
 export type Applier = {
   /**

@@ -18,7 +18,7 @@ export type Asking = { ask: Ask; resolve: Resolve };
 
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
 const pathPartPattern = /^[^/\u0000-\u001f]+$/;
-export const pathPart = z
+const pathPart = z
   .string()
   .min(1)
   .max(512)

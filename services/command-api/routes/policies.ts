@@ -8,11 +8,7 @@ import { splits } from '#events/model/shapes.ts';
 import { mergePolicies } from '#events/policy/merge.ts';
 import { pointers, policyFields, presets } from '#events/policy/policy.ts';
 import type { PolicyScope, Preset } from '#events/policy/policy.ts';
-import type {
-  PolicyCommand,
-  PolicyRefusal,
-  PolicyState,
-} from '#events/policy/scope.ts';
+import type { PolicyCommand, PolicyRefusal, PolicyState } from '#events/policy/scope.ts';
 import type { PolicyEvent } from '#events/policy/events.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
