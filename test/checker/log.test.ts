@@ -1,5 +1,6 @@
 // The checker of the log is a check only if it finds planted bugs.
 import { beforeAll, describe, expect, it } from 'vitest';
+import { noVersionFacts } from '#test/rules/history.ts';
 import type { Answer } from './log.ts';
 import { compareLog } from './log.ts';
 
@@ -30,6 +31,7 @@ const named = (number: number) => ({
   label: null,
 });
 const versioned = (number: number) => ({
+  ...noVersionFacts,
   ...named(number),
   stage: 'development',
   readiness: 'training',

@@ -14,6 +14,7 @@ import { openStreams } from '#services/command-api/streams.ts';
 import { memoryLogStore, openMemoryLog } from '#test/memory-log.ts';
 import { noModelFacts, noon } from '#test/rules/history.ts';
 import { newVersion } from '#test/rules/wanted.ts';
+import { commonAt } from '#test/rules/wanted.ts';
 
 /** A log that answers each append as the test says. */
 function opened(
@@ -57,7 +58,7 @@ function opened(
           key_id: null,
           declared_by: null,
         },
-        command: (at) => ({ at, reason: null, ...command }) as ModelCommand,
+        command: (at) => ({ ...commonAt(at), ...command }) as ModelCommand,
         command_id: randomUUID(),
         request_hash: null,
         status: 200,

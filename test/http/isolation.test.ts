@@ -90,6 +90,7 @@ const bodies = (thing: Thing): (object | undefined)[] => [
   { reason: 'because' },
   { description: 'mine now' },
   { name: 'mine-now' },
+  { allow_skip: false },
   { to_stage: 'staging', reason: 'because' },
   { to_stage: 'production', reason: 'because' },
   { version: 1 },
@@ -119,9 +120,9 @@ function pathOf(url: string, thing: Thing, model: string): string {
     )
     .replace(':model', model)
     .replace(':name', thing['name']!)
-    .replace(':scope', `model:${thing['model']!}`)
     .replace(':version', '1')
-    .replace(/:\w+/g, 'x')
+    .replace(/:(?!scope\b)\w+/g, 'x')
+    .replace(':scope', `model:${thing['model']!}`)
     .replace('*', 'x');
 }
 
