@@ -1,6 +1,6 @@
 // The checker of the log is a check only if it finds planted bugs.
 import { beforeAll, describe, expect, it } from 'vitest';
-import { noVersionFacts } from '#test/rules/history.ts';
+import { noVersionFacts, promoted as promotion } from '#test/rules/history.ts';
 import type { Answer } from './log.ts';
 import { compareLog } from './log.ts';
 
@@ -19,7 +19,17 @@ function row(position: number, type: string, data: object, correlation: string):
     type,
     schema_version: 1,
     data,
-    metadata: { command_id: `command-of-${correlation}`, correlation_id: correlation },
+    metadata: {
+      actor: {
+        subject: 'zoë',
+        type: 'user',
+        auth_method: 'api_key',
+        key_id: null,
+        declared_by: null,
+      },
+      command_id: `command-of-${correlation}`,
+      correlation_id: correlation,
+    },
     recorded_at: new Date('2026-03-01T00:00:00Z'),
   };
 }
@@ -38,9 +48,8 @@ const versioned = (number: number) => ({
   content_digest: null,
 });
 const promoted = (number: number) => ({
+  ...promotion(number, 'development', 'production').data,
   ...named(number),
-  from_stage: 'development',
-  to_stage: 'production',
 });
 
 let log: Row[];

@@ -1,6 +1,7 @@
 // Holds answers against the log (I1–I5): what was acknowledged is there, once, at the version answered; what was refused is not.
 import { Client } from 'pg';
 import { modelDecider } from '#events/model/decide.ts';
+import type { EventMetadata } from '#events/envelope.ts';
 import type { RecordedModelEvent } from '#events/model/events.ts';
 import type { ModelState } from '#events/model/state.ts';
 
@@ -26,7 +27,7 @@ type Row = {
   type: string;
   schema_version: number;
   data: object;
-  metadata: { command_id: string; correlation_id: string | null };
+  metadata: Pick<EventMetadata, 'command_id' | 'correlation_id' | 'actor'>;
   recorded_at: Date;
 };
 
