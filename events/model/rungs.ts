@@ -42,11 +42,7 @@ export const gatesAsked = (
 ): GateResult[] => (to === 'production' ? measureGates(state, version, policy.gates, at) : []);
 
 /** What nothing skips: the bytes are known where policy asks for it, and nobody has shut them away. */
-function bytesRefusal(
-  version: Judged,
-  to: Target,
-  inForce: PolicyInForce,
-): ModelRefusal | null {
+function bytesRefusal(version: Judged, to: Target, inForce: PolicyInForce): ModelRefusal | null {
   const { artifact, facts } = version;
   if (artifact === 'quarantined' || artifact === 'purged')
     return { code: 'artifact_unusable', number: facts.number, artifact };
