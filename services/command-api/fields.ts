@@ -421,9 +421,19 @@ export function modelFactsOf(body: Omit<z.infer<typeof newModelBody>, 'name'>) {
   };
 }
 
-/** `{version}` in a path: a number, a label, an id, `default` or `latest`; digits are the number. */
+/** A custom name of a version; `@alias` stands for it in a path. */
+export const alias = z
+  .string()
+  .max(64)
+  .regex(
+    /^[A-Za-z][A-Za-z0-9._-]*$/,
+    'must begin with a letter, then letters, digits, ".", "_" or "-"',
+  );
+
+/** `{version}` in a path: a number, a label, an id, `default`, `latest` or `@alias`; digits are the number. */
 export function versionRefOf(text: string): VersionRef {
   if (text === 'default' || text === 'latest') return { by: text };
+  if (text.startsWith('@')) return { by: 'alias', alias: text.slice(1) };
   if (isDigits(text)) return { by: 'number', number: Number(text) };
   return isUuid(text) ? { by: 'id', version_id: text.toLowerCase() } : { by: 'label', label: text };
 }

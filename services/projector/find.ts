@@ -26,7 +26,7 @@ type Caller = Pick<Principal, 'tenant' | 'sees'>;
 export type Find = {
   /** By an exact name, an id or a serial; null where there is none that the caller may see. */
   model: (caller: Caller, model: string) => Promise<Model | null>;
-  /** By number, label, id, `default` or `latest` under its model; null where there is no such model. */
+  /** By number, label, id, `default`, `latest` or `@alias` under its model; null where there is no such model. */
   version: (caller: Caller, model: string, version: string) => Promise<FoundVersion | null>;
 };
 
@@ -42,6 +42,7 @@ const versionMatches = {
   number: 'v.number = k.version::integer',
   label: 'v.label = k.version',
   id: 'v.version_id = k.version::uuid',
+  alias: `v.number = (m.state::json -> 'aliases' ->> substr(k.version, 2))::integer`,
   default: `v.number = (m.state::json ->> 'default_number')::integer`,
   latest: `v.stage <> 'archived'`,
 } as const;
@@ -55,6 +56,7 @@ function modelBy(model: string): ModelBy {
 function versionBy(version: string): VersionBy {
   if (version === 'default' || version === 'latest') return version;
   if (isUuid(version)) return 'id';
+  if (version.startsWith('@')) return 'alias';
   return isDigits(version) ? 'number' : 'label';
 }
 

@@ -11,9 +11,18 @@ Environment: MODELOG_ADMIN_KEY, else DATA_DIR/admin-key [./data/admin-key].
 const requestTimeoutMs = 10_000;
 type Body = Record<string, unknown>;
 
+/** The story cannot go on; the message says what to do. */
+class Stopped extends Error {}
+
 async function adminKey(): Promise<string> {
   const { MODELOG_ADMIN_KEY: key, DATA_DIR: folder = './data' } = process.env;
-  return key ?? (await readFile(path.join(folder, 'admin-key'), 'utf8')).trim();
+  const file = path.join(folder, 'admin-key');
+  const kept = key === undefined ? await readFile(file, 'utf8').catch(() => null) : key;
+  if (kept === null)
+    throw new Stopped(
+      `No admin key in ${file}: start a registry by npm start, or set MODELOG_ADMIN_KEY`,
+    );
+  return kept.trim();
 }
 
 async function play(url: string): Promise<void> {
@@ -35,6 +44,8 @@ async function play(url: string): Promise<void> {
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       body: body === null ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(requestTimeoutMs),
+    }).catch((cause: unknown) => {
+      throw new Stopped(`No registry answers at ${url}. Start one by: npm start`, { cause });
     });
     const answer = (await response.json()) as Body;
     console.log(`\n${styleText('bold', who)} ${told}`);
@@ -181,4 +192,9 @@ const { values } = parseArgs({
   },
 });
 if (values.help) console.log(usage);
-else await play(values.url);
+else
+  await play(values.url).catch((error: unknown) => {
+    if (!(error instanceof Stopped)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  });

@@ -3,11 +3,21 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Permission } from '#events/access.ts';
 import type { ArchiveCause, Common, ModelCommand, VersionRef } from '#events/model/commands.ts';
+import { modelResource } from '#events/model/resource.ts';
+import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import { prose, reasonBody, time, versionRefOf, word } from '../fields.ts';
+import { alias, prose, reasonBody, time, versionRefOf, word } from '../fields.ts';
 import { commandHead } from '../request.ts';
-import { answeredVersion, askModel, modelPath, noQuery, versionPath } from './model-asking.ts';
+import {
+  answeredProduction,
+  answeredVersion,
+  askModel,
+  modelPath,
+  noQuery,
+  pathPart,
+  versionPath,
+} from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
 const promoteBody = z.strictObject({
@@ -40,10 +50,16 @@ const archiveBody = z
     plan_id: word.nullish(),
   })
   .nullish();
-const defaultBody = z.strictObject({
-  version: z.union([z.int().positive(), word]),
-  reason: prose.nullish(),
-});
+/** A JSON number is the number, a string the label, then the number. */
+const writtenVersion = z.union([z.int().positive(), word]);
+const writtenRef = (version: z.infer<typeof writtenVersion>): VersionRef =>
+  typeof version === 'number' ? { by: 'number', number: version } : { by: 'text', text: version };
+
+const defaultBody = z.strictObject({ version: writtenVersion, reason: prose.nullish() });
+const rollbackBody = z
+  .strictObject({ to: writtenVersion.nullish(), reason: prose.nullish() })
+  .nullish();
+const aliasPath = z.strictObject({ model: pathPart, alias });
 
 export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): void {
   /** One step of a version's life: its path, who may take it, what it takes, and the command that it is. */
@@ -115,6 +131,27 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
       version,
       ...common,
     }),
+  );
+  step(
+    'revoke-approval',
+    'version:assess',
+    'Take an approval of fitness back: the version is in testing again',
+    reasonBody,
+    (version, _body, common) => ({ type: 'RevokeApproval', version, ...common }),
+  );
+  step(
+    'activate',
+    'stage:change',
+    'Switch a version on; where one may be active, the other is switched off in the same append',
+    reasonBody,
+    (version, _body, common) => ({ type: 'Activate', version, ...common }),
+  );
+  step(
+    'deactivate',
+    'stage:change',
+    'Switch a version off',
+    reasonBody,
+    (version, _body, common) => ({ type: 'Deactivate', version, ...common }),
   );
   step(
     'promote',
@@ -208,11 +245,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     },
     async (request, reply) => {
       const head = commandHead(request, request.body);
-      const { version } = request.body;
-      const ref: VersionRef =
-        typeof version === 'number'
-          ? { by: 'number', number: version }
-          : { by: 'text', text: version };
+      const ref = writtenRef(request.body.version);
       return await askModel(
         ask,
         reply,
@@ -221,6 +254,91 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
         200,
         (common) => ({ type: 'SetDefault', version: ref, ...common }),
         answeredVersion(ref),
+      );
+    },
+  );
+
+  server.put(
+    '/models/:model/aliases/:alias',
+    {
+      config: { permission: 'stage:change' },
+      schema: {
+        summary: 'Let an alias name a version, and no other; `@alias` names it in a path',
+        tags: ['lifecycle'],
+        params: aliasPath,
+        body: defaultBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply) => {
+      const head = commandHead(request, request.body);
+      const { model, alias: name } = request.params;
+      const ref = writtenRef(request.body.version);
+      return await askModel(
+        ask,
+        reply,
+        head,
+        resolve.model(head.tenant, model),
+        200,
+        (common) => ({ type: 'SetAlias', version: ref, alias: name, ...common }),
+        answeredVersion(ref),
+      );
+    },
+  );
+
+  server.delete(
+    '/models/:model/aliases/:alias',
+    {
+      config: { permission: 'stage:change' },
+      schema: {
+        summary: 'Remove an alias',
+        tags: ['lifecycle'],
+        params: aliasPath,
+        body: reasonBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply) => {
+      const head = commandHead(request, request.body);
+      const { model, alias: name } = request.params;
+      return await askModel(
+        ask,
+        reply,
+        head,
+        resolve.model(head.tenant, model),
+        200,
+        (common) => ({ type: 'RemoveAlias', alias: name, ...common }),
+        (state) => modelResource(state.model!),
+      );
+    },
+  );
+
+  server.post(
+    '/models/:model/rollback',
+    {
+      config: { permission: 'stage:change' },
+      schema: {
+        summary:
+          'Bring back what was in production before, also wherever the current version is deployed',
+        tags: ['lifecycle'],
+        params: modelPath,
+        body: rollbackBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply) => {
+      const head = commandHead(request, request.body);
+      const to = request.body?.to ?? null;
+      const ref = to === null ? null : writtenRef(to);
+      const new_id = newId();
+      return await askModel(
+        ask,
+        reply,
+        head,
+        resolve.model(head.tenant, request.params.model),
+        200,
+        (common) => ({ type: 'Rollback', to: ref, new_id, ...common }),
+        answeredProduction,
       );
     },
   );

@@ -18,7 +18,7 @@ export type Asking = { ask: Ask; resolve: Resolve };
 
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
 const pathPartPattern = /^[^/\u0000-\u001f]+$/;
-const pathPart = z
+export const pathPart = z
   .string()
   .min(1)
   .max(512)
@@ -41,14 +41,21 @@ function versionAnswer(state: ModelState, number: number) {
 
 /**
  * The version that a lifecycle call is about. Its last event names it: by then `latest` or `default` may mean another.
- * A call that changed nothing left the name with whom it had.
+ * Requests that the call made stale come after, and may be of others. A call that changed nothing left the name with
+ * whom it had.
  */
 export function answeredVersion(ref: VersionRef) {
   return (state: ModelState, events: Events) => {
-    const last = events.at(-1);
+    const last = events.findLast(({ type }) => type !== 'promotion.staled');
     const named = last !== undefined && 'number' in last.data ? last.data.number : null;
     return versionAnswer(state, named ?? findVersion(state, ref)!.facts.number);
   };
+}
+
+/** The version that is in production after a rollback. */
+export function answeredProduction(state: ModelState, events: Events) {
+  const promoted = events.findLast((event) => event.type === 'model.promoted');
+  return versionAnswer(state, promoted?.data.number ?? state.model!.production.at(-1)!);
 }
 
 type Answer<Body> = (state: ModelState, events: Events) => Body;

@@ -111,7 +111,7 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
     {
       config: { permission: 'registry:read' },
       schema: {
-        summary: 'One version, by number, label, id, default or latest',
+        summary: 'One version, by number, label, id, default, latest or @alias',
         tags: ['versions'],
         params: z.strictObject({ model: pathPart, version: pathPart }),
         querystring: z.strictObject(freshnessQuery),
