@@ -94,7 +94,7 @@ export function createBroker({
     topicEnds: (topic) =>
       withAdmin(kafka, `reading the ends of ${topic}`, async (admin) => {
         if (!(await admin.listTopics()).includes(topic)) return new Map();
-        const ends = await admin.fetchTopicOffsets(topic);
+        const ends = await whenSettled(() => admin.fetchTopicOffsets(topic));
         return new Map(ends.map(({ partition, offset }) => [partition, Number(offset)]));
       }),
     createProducer: () => createProducer(kafka, log),
@@ -137,7 +137,8 @@ async function ensureTopicsWith(admin: Admin, specs: readonly TopicSpec[]): Prom
   const absent = specs.filter(({ topic }) => !existing.has(topic));
   if (absent.length > 0) {
     await admin.createTopics({
-      waitForLeaders: true,
+      // kafkajs waits for leaders, but takes a broker that has not heard of the topic yet for a failure
+      waitForLeaders: false,
       topics: absent.map(({ topic, partitions, config }) => ({
         topic,
         numPartitions: partitions,
@@ -145,7 +146,8 @@ async function ensureTopicsWith(admin: Admin, specs: readonly TopicSpec[]): Prom
       })),
     });
   }
-  const { topics } = await admin.fetchTopicMetadata({ topics: specs.map(({ topic }) => topic) });
+  const asked = { topics: specs.map(({ topic }) => topic) };
+  const { topics } = await whenSettled(() => admin.fetchTopicMetadata(asked));
   for (const { topic, partitions } of specs) {
     const found = topics.find(({ name }) => name === topic)?.partitions.length;
     if (found === partitions) continue;
@@ -156,6 +158,26 @@ async function ensureTopicsWith(admin: Admin, specs: readonly TopicSpec[]): Prom
     );
   }
 }
+
+/** Asks until every broker knows a topic that was made just now. Ends by the deadline around it at the latest. */
+async function whenSettled<Result>(ask: () => Promise<Result>): Promise<Result> {
+  const waiting = AbortSignal.timeout(adminDeadlineMs);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (waiting.aborted || !unsettled.has((error as KafkajsError).type)) throw error;
+      await pauseBefore(attempt, waiting);
+    }
+  }
+}
+
+/** Kafka's answers about a topic that is not known, or not led, everywhere yet. */
+const unsettled: ReadonlySet<string | undefined> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+]);
 
 async function createProducer(kafka: Kafka, log: BrokerLog): Promise<Producer> {
   const partitionOfMessage = new Map<Message, number>();

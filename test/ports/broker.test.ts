@@ -177,11 +177,19 @@ test('a producer is dead after a rejected send, and a new one goes on', async ()
   ]);
 });
 
+test('services that start at once make a topic together, and each has it afterwards', async () => {
+  for (let round = 0; round < 10; round++) {
+    const spec = specOf(4);
+    await Promise.all(Array.from({ length: 8 }, () => broker.ensureTopics([spec])));
+    expect((await broker.topicEnds(spec.topic)).size).toBe(4);
+  }
+});
+
 test('messages of one key come in the order in which they were sent', async () => {
   topic = specOf(4);
   await broker.ensureTopics([topic]);
   const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 10; round++) {
     await send(keys.flatMap((key) => numbered(key, round * 10 + 1, round * 10 + 10)));
   }
   const { messages } = collect();
