@@ -150,7 +150,11 @@ async function ensureTopicsWith(admin: Admin, specs: readonly TopicSpec[]): Prom
   const { topics } = await whenSettled(() => admin.fetchTopicMetadata(asked));
   for (const { topic, partitions } of specs) {
     const found = topics.find(({ name }) => name === topic)?.partitions.length;
-    if (found === partitions) continue;
+    if (found === partitions) {
+      // known is not led yet: only a leader tells its end
+      await whenSettled(() => admin.fetchTopicOffsets(topic));
+      continue;
+    }
     throw new BrokerFailure(
       `topic ${topic} has ${found} partitions where ${partitions} are expected: a key would move to another ` +
         `partition and lose its order. Delete the topic, and it is made and published anew from the log`,
