@@ -1,5 +1,6 @@
 // Writes on deployments: what runs where.
 import { z } from 'zod';
+import type { Common, ModelCommand } from '#events/model/commands.ts';
 import { deploymentResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -77,131 +78,89 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
     },
   );
 
-  server.post(
-    '/deployments/:id/status',
-    {
-      config: { permission: 'deployment:write' },
-      schema: {
-        summary: 'Report how a deployment goes',
-        tags: ['deployments'],
-        params: deploymentPath,
-        body: deploymentStatusBody,
-        querystring: noQuery,
+  /** A word on one deployment: its path, what it takes, and the command that it is. */
+  function word<Body extends z.ZodType>(
+    name: string,
+    summary: string,
+    body: Body,
+    commandOf: (
+      deploymentId: string,
+      body: z.infer<Body>,
+      common: Common,
+      newDeploymentId: string,
+    ) => ModelCommand,
+  ): void {
+    server.post(
+      `/deployments/:id/${name}`,
+      {
+        config: { permission: 'deployment:write' },
+        schema: {
+          summary,
+          tags: ['deployments'],
+          params: deploymentPath,
+          body,
+          querystring: noQuery,
+        },
       },
-    },
-    async (request, reply) => {
-      const { id } = request.params;
-      const { body } = request;
-      const head = commandHead(request, body);
-      return await askModel(
-        ask,
-        reply,
-        head,
-        resolve.deployment(head.tenant, id),
-        200,
-        (common) => ({
-          type: 'ReportDeployment',
-          deployment_id: id,
-          status: body.status,
-          endpoint_url: body.endpoint_url ?? null,
-          cause: body.cause,
-          ...common,
-        }),
-        sameDeployment(id),
-      );
-    },
-  );
+      async (request, reply) => {
+        const { id } = request.params;
+        const written = request.body as z.infer<Body> & { reason?: string | null };
+        const head = commandHead(request, written);
+        const newDeploymentId = newId();
+        return await askModel(
+          ask,
+          reply,
+          head,
+          resolve.deployment(head.tenant, id),
+          200,
+          (common) => commandOf(id, written, common, newDeploymentId),
+          sameDeployment(id),
+        );
+      },
+    );
+  }
 
-  server.post(
-    '/deployments/:id/undeploy',
-    {
-      config: { permission: 'deployment:write' },
-      schema: {
-        summary: 'Say that a deployment is taken down',
-        tags: ['deployments'],
-        params: deploymentPath,
-        body: reasonBody,
-        querystring: noQuery,
-      },
-    },
-    async (request, reply) => {
-      const { id } = request.params;
-      const head = commandHead(request, request.body);
-      return await askModel(
-        ask,
-        reply,
-        head,
-        resolve.deployment(head.tenant, id),
-        200,
-        (common) => ({ type: 'Undeploy', deployment_id: id, ...common }),
-        sameDeployment(id),
-      );
-    },
+  word(
+    'status',
+    'Report how a deployment goes',
+    deploymentStatusBody,
+    (deployment_id, { status, endpoint_url, cause }, common) => ({
+      type: 'ReportDeployment',
+      deployment_id,
+      status,
+      endpoint_url: endpoint_url ?? null,
+      cause,
+      ...common,
+    }),
   );
-
-  server.post(
-    '/deployments/:id/traffic',
-    {
-      config: { permission: 'deployment:write' },
-      schema: {
-        summary:
-          'Give a deployment another share of the traffic; the others make room, or take what is left',
-        tags: ['deployments'],
-        params: deploymentPath,
-        body: trafficBody,
-        querystring: noQuery,
-      },
-    },
-    async (request, reply) => {
-      const { id } = request.params;
-      const { traffic_percent } = request.body;
-      const head = commandHead(request, request.body);
-      return await askModel(
-        ask,
-        reply,
-        head,
-        resolve.deployment(head.tenant, id),
-        200,
-        (common) => ({ type: 'ShiftTraffic', deployment_id: id, traffic_percent, ...common }),
-        sameDeployment(id),
-      );
-    },
+  word(
+    'undeploy',
+    'Say that a deployment is taken down',
+    reasonBody,
+    (deployment_id, _body, common) => ({ type: 'Undeploy', deployment_id, ...common }),
   );
-
-  server.post(
-    '/deployments/:id/rollback',
-    {
-      config: { permission: 'deployment:write' },
-      schema: {
-        summary:
-          'Give the place back to the version that ran there before, or to a named one; stages stay',
-        tags: ['deployments'],
-        params: deploymentPath,
-        body: rollbackDeploymentBody,
-        querystring: noQuery,
-      },
-    },
-    async (request, reply) => {
-      const { id } = request.params;
-      const to = request.body?.to ?? null;
-      const head = commandHead(request, request.body);
-      const new_id = newId();
-      return await askModel(
-        ask,
-        reply,
-        head,
-        resolve.deployment(head.tenant, id),
-        200,
-        (common) => ({
-          type: 'RollbackDeployment',
-          deployment_id: id,
-          to: to === null ? null : bodyVersionRef(to),
-          new_id,
-          ...common,
-        }),
-        sameDeployment(id),
-      );
-    },
+  word(
+    'traffic',
+    'Give a deployment another share of the traffic; the others make room, or take what is left',
+    trafficBody,
+    (deployment_id, { traffic_percent }, common) => ({
+      type: 'ShiftTraffic',
+      deployment_id,
+      traffic_percent,
+      ...common,
+    }),
+  );
+  word(
+    'rollback',
+    'Give the place back to the version that ran there before, or to a named one; stages stay',
+    rollbackDeploymentBody,
+    (deployment_id, body, common, new_id) => ({
+      type: 'RollbackDeployment',
+      deployment_id,
+      to: body?.to ? bodyVersionRef(body.to) : null,
+      new_id,
+      ...common,
+    }),
   );
 
   server.post(

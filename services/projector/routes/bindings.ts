@@ -8,18 +8,10 @@ import { bindingResource } from '#events/model/resource.ts';
 import { isDigits } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import { pageQuery, readList } from '../lists.ts';
-import type { ListOf } from '../lists.ts';
+import { pageQuery } from '../lists.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import {
-  encodedPage,
-  filterText,
-  seenBy,
-  sendJson,
-  sendResource,
-  shown,
-  where,
-} from './reading.ts';
+import { partPath, partsOf } from './parts-of-models.ts';
+import { filterText, sendJson, sendResource, where } from './reading.ts';
 import type { Reading } from './reading.ts';
 
 const bindingsQuery = z.strictObject({
@@ -36,42 +28,16 @@ const bindingsQuery = z.strictObject({
   ...freshnessQuery,
 });
 
-/** A binding with what its answer shows of its model. */
-type Row = { state: string; name: string; stream_version: number; position: string };
-const from =
-  'views.bindings_gN b, lateral (select name, team, project, stream_version, position from views.models_gN where model_id = b.model_id limit 1) m';
-const columns = 'b.state, m.name, m.stream_version, m.position';
-
-function bindingsOf(
-  caller: Principal,
-  { provider, status }: Pick<z.infer<typeof bindingsQuery>, 'provider' | 'status'>,
-  versionId: string | undefined,
-): ListOf {
-  return {
-    from,
-    columns,
-    conditions: [
-      ...where('b.tenant = ?', caller.tenant),
-      ...where('not b.is_removed'),
-      ...where('b.provider = ?', provider),
-      ...where('b.status = ?', status),
-      ...where('b.version_id = ?', versionId),
-    ],
-    seen: seenBy(caller),
-    // Ids are UUIDv7: the newest first.
-    order: { column: 'b.binding_id', type: 'uuid', direction: 'desc' },
-    total: null,
-  };
-}
-
 export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
   const { reader, findSerial, freshness, share } = reading;
-
-  const resourceOf = (tenant: string, { state, name, stream_version, position }: Row) => {
-    const binding = JSON.parse(state) as Binding;
-    const place = { name, stream_version, position: Number(position) };
-    return shown(reader, tenant, binding.model_id, bindingResource(binding, place));
-  };
+  const bindings = partsOf<Binding>(reading, {
+    noun: 'binding',
+    view: 'bindings',
+    id: 'binding_id',
+    only: 'not p.is_removed',
+    missing: (id) => new Problem('binding_not_found', { binding_id: id }),
+    resource: bindingResource,
+  });
 
   /** @throws Problem `version_not_found` */
   async function versionIdOf(caller: Principal, version: string): Promise<string> {
@@ -103,16 +69,18 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { query, principal } = request;
-      const { tenant } = principal;
+      const { query, principal, url } = request;
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(request.principal, `bindings ${request.url}`, async () => {
+      const json = await share(principal, `bindings ${url}`, async () => {
         const versionId =
           query.version_id === undefined
             ? undefined
             : await versionIdOf(principal, query.version_id);
-        const page = await readList<Row>(reader, query, bindingsOf(principal, query, versionId));
-        return encodedPage(page, (row) => resourceOf(tenant, row));
+        return await bindings.page(principal, query, [
+          ...where('p.provider = ?', query.provider),
+          ...where('p.status = ?', query.status),
+          ...where('p.version_id = ?', versionId),
+        ]);
       });
       return sendJson(reply, json);
     },
@@ -125,22 +93,13 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
       schema: {
         summary: 'One provider binding',
         tags: ['bindings'],
-        params: z.strictObject({ id: z.uuid() }),
+        params: partPath,
         querystring: z.strictObject(freshnessQuery),
       },
     },
     async (request, reply) => {
-      const { id } = request.params;
-      const { tenant } = request.principal;
       await waitUntilFresh(freshness, request.query, reply);
-      const [row] = await reader.rows<Row & Place>({
-        name: 'binding',
-        text: `select ${columns}, m.team, m.project from ${from} where b.tenant = $1 and b.binding_id = $2 and not b.is_removed`,
-        values: [tenant, id],
-      });
-      if (row === undefined || !maySee(request.principal, row))
-        throw new Problem('binding_not_found', { binding_id: id });
-      return sendResource(reply, resourceOf(tenant, row));
+      return sendResource(reply, await bindings.one(request.principal, request.params.id));
     },
   );
 }
