@@ -1,7 +1,7 @@
 // The release ladder: which stage follows which, and what leaves production when another arrives.
 import type { Decision } from '../decider.ts';
 import type { ArchiveCause, Common, ModelCommand, ModelRefusal } from './commands.ts';
-import { stages } from './shapes.ts';
+import { readinesses, stages } from './shapes.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import type { Readiness, Stage } from './shapes.ts';
 import { whyAssessmentDoesNotCount } from './four-eyes.ts';
@@ -340,29 +340,40 @@ export function restore(
   return { events };
 }
 
-const readinessFrom: Record<Readiness, readonly Readiness[]> = {
-  training: ['testing', 'approved', 'rejected'],
-  testing: ['approved', 'rejected'],
-  approved: [],
-  rejected: ['testing'],
+type Judgement =
+  | 'version.testing_started'
+  | 'version.approved'
+  | 'version.rejected'
+  | 'version.approval_revoked';
+
+/** Which judgement moves readiness from where; what is not here is illegal. */
+const judgements: Record<Readiness, Partial<Record<Readiness, Judgement>>> = {
+  training: {
+    testing: 'version.testing_started',
+    approved: 'version.approved',
+    rejected: 'version.rejected',
+  },
+  testing: { approved: 'version.approved', rejected: 'version.rejected' },
+  approved: { testing: 'version.approval_revoked' },
+  rejected: { testing: 'version.testing_started' },
 };
 
 export function moveReadiness(
   version: Version,
-  type: 'version.testing_started' | 'version.approved' | 'version.rejected',
+  type: Judgement,
   to: Readiness,
   reason: string | null,
 ): Outcome {
   const from = version.readiness;
   if (from === to) return { events: [] };
-  if (!readinessFrom[from].includes(to))
+  if (judgements[from][to] !== type)
     return {
       refusal: {
         code: 'illegal_transition',
         axis: 'readiness',
         from,
         to,
-        legal_transitions: readinessFrom[from],
+        legal_transitions: readinesses.filter((other) => judgements[from][other] !== undefined),
       },
     };
   return {
@@ -392,28 +403,8 @@ export function approveFitness(version: Version, command: CommandOf<'Approve'>):
 }
 
 /** Says that a version's fitness is in question again. */
-export function revokeApproval(version: Version, { reason }: Common): Outcome {
-  const { readiness: from } = version;
-  if (from === 'testing') return { events: [] };
-  if (from !== 'approved')
-    return {
-      refusal: {
-        code: 'illegal_transition',
-        axis: 'readiness',
-        from,
-        to: 'testing',
-        legal_transitions: readinessFrom[from],
-      },
-    };
-  return {
-    events: [
-      {
-        type: 'version.approval_revoked',
-        data: { ...versionRef(version), from_readiness: from, to_readiness: 'testing', reason },
-      },
-    ],
-  };
-}
+export const revokeApproval = (version: Version, { reason }: Common): Outcome =>
+  moveReadiness(version, 'version.approval_revoked', 'testing', reason);
 
 export function setDefault(
   state: ModelState,

@@ -1,17 +1,20 @@
 // Readiness: whether a version is fit, and which judgement may follow which.
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readinesses } from '#events/model/shapes.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import type { Readiness } from '#events/model/shapes.ts';
-import { approved, modelWith, rejected, testingStarted } from './history.ts';
+import { approvalRevoked, approved, modelWith, rejected, testingStarted } from './history.ts';
 import { given, numbered } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
 
-const legal: Record<Readiness, readonly Readiness[]> = {
-  training: ['testing', 'approved', 'rejected'],
-  testing: ['approved', 'rejected'],
-  approved: [],
-  rejected: ['testing'],
+type Verb = 'test' | 'approve' | 'reject' | 'revoke';
+
+/** The table of the domain: which verb leads from where to where. */
+const legal: Record<Readiness, Partial<Record<Readiness, Verb>>> = {
+  training: { testing: 'test', approved: 'approve', rejected: 'reject' },
+  testing: { approved: 'approve', rejected: 'reject' },
+  approved: { testing: 'revoke' },
+  rejected: { testing: 'test' },
 };
 
 const judgedAs: Record<Readiness, ModelEvent[]> = {
@@ -23,32 +26,49 @@ const judgedAs: Record<Readiness, ModelEvent[]> = {
 
 const version = numbered(1);
 const judging: Record<
-  Exclude<Readiness, 'training'>,
-  { wanted: Wanted; event: (from: Readiness) => ModelEvent }
+  Verb,
+  { to: Readiness; wanted: Wanted; event: (from: Readiness) => ModelEvent }
 > = {
-  testing: {
+  test: {
+    to: 'testing',
     wanted: { type: 'StartTesting', version },
     event: (from) => testingStarted(1, from),
   },
-  approved: { wanted: { type: 'Approve', version }, event: (from) => approved(1, from) },
-  rejected: { wanted: { type: 'Reject', version }, event: (from) => rejected(1, from) },
+  approve: {
+    to: 'approved',
+    wanted: { type: 'Approve', version },
+    event: (from) => approved(1, from),
+  },
+  reject: {
+    to: 'rejected',
+    wanted: { type: 'Reject', version },
+    event: (from) => rejected(1, from),
+  },
+  revoke: {
+    to: 'testing',
+    wanted: { type: 'RevokeApproval', version },
+    event: () => approvalRevoked(1),
+  },
 };
 
-const judgements = readinesses.flatMap((from) =>
-  (['testing', 'approved', 'rejected'] as const).map((to) => ({ from, to })),
+const steps = readinesses.flatMap((from) =>
+  (Object.keys(judging) as Verb[]).map((verb) => ({ verb, from, ...judging[verb] })),
 );
 
-test.each(judgements)('from $from to $to', ({ from, to }) => {
-  const { wanted, event } = judging[to];
+test('the table knows every readiness', () => {
+  expect(Object.keys(legal)).toEqual([...readinesses]);
+  expect(steps).toHaveLength(16);
+});
+
+test.each(steps)('$verb from $from', ({ verb, from, to, wanted, event }) => {
   const scene = given(...judgedAs[from]).when(wanted);
-  if (from === to) scene.changesNothing();
-  else if (legal[from].includes(to)) scene.follows(event(from));
-  else
-    scene.isRefused({
-      code: 'illegal_transition',
-      axis: 'readiness',
-      from,
-      to,
-      legal_transitions: legal[from],
-    });
+  if (from === to) return scene.changesNothing();
+  if (legal[from][to] === verb) return scene.follows(event(from));
+  return scene.isRefused({
+    code: 'illegal_transition',
+    axis: 'readiness',
+    from,
+    to,
+    legal_transitions: readinesses.filter((other) => legal[from][other] !== undefined),
+  });
 });
