@@ -10,6 +10,8 @@ export const batchCommandsMax = 500;
 export const batchBytesMax = 1024 * 1024;
 /** A page of events that a reader may ask for at once. */
 export const pageEventsMax = 1000;
+/** And so many bytes of their data, so that a page of the largest is no matter of memory; the last may go beyond. */
+export const pageBytesMax = 8 * 1024 * 1024;
 
 /** An event that is not in the log yet. With a serial kind, the log writes `data.serial` under its lock. */
 export type NewEvent = {
@@ -121,7 +123,10 @@ export type EventLog = {
   head: () => Promise<LogHead>;
   /** Events of one stream after a version, in order, at most `limit`. */
   readStream: (stream: string, afterVersion: number, limit?: number) => Promise<RecordedEvent[]>;
-  /** Events after a position, in order, at most `limit`; a statement of its own, so that nobody holds a snapshot. */
+  /**
+   * Events after a position, in order, at most `limit` and `pageBytesMax`: only an empty page says that there are no more.
+   * A statement of its own, so that nobody holds a snapshot.
+   */
   readAll: (afterPosition: number, limit: number, filter?: EventFilter) => Promise<RecordedEvent[]>;
   readEvent: (id: string) => Promise<RecordedEvent | null>;
   /** Current versions (0 for an unknown stream) and recorded commands, in one round trip. */

@@ -1,6 +1,6 @@
 // The event log in memory: for tests of rules only, and held to the same contract as the real one.
 import type { Scope } from '#events/access.ts';
-import { pageEventsMax } from '#events/log.ts';
+import { pageBytesMax, pageEventsMax } from '#events/log.ts';
 import type {
   AppendCommand,
   AppendEntry,
@@ -156,8 +156,9 @@ export function openMemoryLog(
       events
         .filter((event) => event.stream === stream && event.stream_version > afterVersion)
         .slice(0, limit),
-    readAll: async (afterPosition, limit, filter) =>
-      events
+    readAll: async (afterPosition, limit, filter) => {
+      let bytes = 0;
+      return events
         .slice(afterPosition)
         .filter(
           (event) =>
@@ -170,7 +171,13 @@ export function openMemoryLog(
               )) &&
             (filter?.types === undefined || filter.types.includes(event.type)),
         )
-        .slice(0, Math.min(limit, pageEventsMax)),
+        .slice(0, Math.min(limit, pageEventsMax))
+        .filter(({ data }) => {
+          const isWithin = bytes < pageBytesMax;
+          bytes += Buffer.byteLength(JSON.stringify(data));
+          return isWithin;
+        });
+    },
     readEvent: async (id) => events.find((event) => event.id === id) ?? null,
     lookUp: async (streams, commandIds) => ({
       versions: new Map(streams.map((stream) => [stream, versionOf(stream)])),

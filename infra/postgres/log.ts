@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import type { Pool, QueryResultRow } from 'pg';
 import type { SerialKind } from '#events/catalogue.ts';
 import type { EventMetadata, RecordedEvent } from '#events/envelope.ts';
-import { LogUnavailable, pageEventsMax } from '#events/log.ts';
+import { LogUnavailable, pageBytesMax, pageEventsMax } from '#events/log.ts';
 import type { AppendEntry, EventLog, Verdict } from '#events/log.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import { connection, isInDoubt, isTransient } from './connect.ts';
@@ -402,7 +402,12 @@ export function openPostgresLog(options: {
           `stream in (select s.stream from log.model_scopes s where s.tenant = events.tenant and s.scope = any($${values.push(filter.scopes)}))`,
         );
       if (filter?.types !== undefined) where('types', `type = any($${values.push(filter.types)})`);
-      const text = `select ${eventColumns} from log.events where ${conditions.join(' and ')} order by position limit $2`;
+      // how long a text is stands at its head: nothing is unpacked to be measured
+      const text = `
+        select ${eventColumns} from (
+          select e.*, sum(octet_length(e.data::text)) over (order by e.position) - octet_length(e.data::text) as bytes_before
+          from (select * from log.events where ${conditions.join(' and ')} order by position limit $2) e
+        ) page where bytes_before < ${pageBytesMax} order by position`;
       return (await rows<EventRow>(name, text, values)).map(recordedEvent);
     },
 

@@ -143,7 +143,7 @@ export async function rebuild(options: {
       position = events.at(-1)?.position ?? position;
       const { position: head } = await log.head();
       onProgress({ step: 'folding', position, head, seconds: secondsSoFar() });
-      if (events.length < pageEventsMax) return position;
+      if (head - position < pageEventsMax) return position;
     }
   }
 

@@ -183,8 +183,8 @@ async function readLog(url: string): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = [];
   for (;;) {
     const page = await log.readAll(events.at(-1)?.position ?? 0, pageEventsMax);
+    if (page.length === 0) break;
     events.push(...page);
-    if (page.length < pageEventsMax) break;
   }
   await log.close();
   await pool.end();

@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Scope } from '#events/access.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
-import { pageEventsMax } from '#events/log.ts';
+import { eventDataBytesMax, pageBytesMax, pageEventsMax } from '#events/log.ts';
 import type {
   AppendCommand,
   AppendEntry,
@@ -95,8 +95,8 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
       const all: RecordedEvent[] = [];
       for (;;) {
         const page = await log.readAll(all.at(-1)?.position ?? 0, pageEventsMax);
+        if (page.length === 0) return all;
         all.push(...page);
-        if (page.length < pageEventsMax) return all;
       }
     };
 
@@ -392,6 +392,24 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         expect(seen(await log.readAll(0, 10, { tenant: 't', types, modelsOnly: true }))).toEqual([
           5,
         ]);
+      });
+
+      it('by pages of so many bytes where events are large', async () => {
+        const bytes = eventDataBytesMax - 10;
+        const large = Math.floor(pageBytesMax / bytes) + 2;
+        for (let n = 0; n < large; n++)
+          await log.append([
+            entryOf(
+              'model:t:large',
+              n,
+              asked({ events: [noted({ text: 'x'.repeat(bytes - 11) })] }),
+            ),
+          ]);
+        const page = await log.readAll(5, pageEventsMax);
+        expect(page.map(({ stream_version }) => stream_version)).toEqual(
+          Array.from({ length: large - 1 }, (_, index) => index + 1),
+        );
+        expect(await everything()).toHaveLength(5 + large);
       });
 
       it('stream by stream, after a version, at most so many', async () => {

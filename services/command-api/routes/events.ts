@@ -80,6 +80,8 @@ export function eventRoutes(
       config: { permission: 'registry:read' },
       schema: {
         summary: 'Events after a position; with Accept: text/event-stream they keep coming',
+        description:
+          'A page may hold fewer than `limit`, as it ends where it has many bytes; only an empty one says that there are no more up to `head`.',
         tags: ['log'],
         querystring: eventsQuery,
       },
@@ -155,8 +157,7 @@ export function eventRoutes(
           raw.write(
             `id: ${event.position}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
           );
-        const isWhole = events.length < streamPageEvents;
-        cursor = Math.max(cursor, events.at(-1)?.position ?? 0, isWhole ? head : 0);
+        cursor = events.at(-1)?.position ?? Math.max(cursor, head);
         // a reader that is slower than the log is waited for, so that nothing piles up here
         if (raw.writableNeedDrain) await drained(ending.signal, raw);
       }
