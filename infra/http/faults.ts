@@ -1,5 +1,6 @@
 // What is wrong with a request, every fault at once, each with the place where it is.
 import type { ZodError } from 'zod';
+import { jsonPointer } from '#events/json-pointer.ts';
 import { isStorableText } from '#events/names.ts';
 import type { Fault } from './problems.ts';
 
@@ -8,19 +9,14 @@ const depthMax = 32;
 /** More faults than these help nobody. */
 const faultsMax = 50;
 
-const pointerPart = (key: PropertyKey): string =>
-  String(key).replaceAll('~', '~0').replaceAll('/', '~1');
-const pointerOf = (path: readonly PropertyKey[]): string =>
-  path.map((key) => `/${pointerPart(key)}`).join('');
-
 /** The faults that a schema found in a part of the request (`body`, `querystring`, `params`, `headers`). */
 export function faultsOfSchema(error: ZodError, part: string): Fault[] {
   const place = (path: readonly PropertyKey[]): string =>
     part === 'body'
-      ? pointerOf(path)
+      ? jsonPointer(path)
       : part === 'querystring'
         ? `?${path.map(String).join('.')}`
-        : pointerOf([part, ...path]);
+        : jsonPointer([part, ...path]);
   const faults: Fault[] = [];
   for (const issue of error.issues) {
     if (issue.code === 'unrecognized_keys')
@@ -74,7 +70,7 @@ function findFaults(body: unknown): Fault[] {
   const faults: Fault[] = [];
   const walk: { value: unknown; path: readonly PropertyKey[] }[] = [{ value: body, path: [] }];
   const fault = (path: readonly PropertyKey[], message: string): void => {
-    if (faults.length < faultsMax) faults.push({ pointer: pointerOf(path), message });
+    if (faults.length < faultsMax) faults.push({ pointer: jsonPointer(path), message });
   };
   for (let here = walk.pop(); here !== undefined; here = walk.pop()) {
     const { value, path } = here;
@@ -84,7 +80,7 @@ function findFaults(body: unknown): Fault[] {
       if (!Number.isFinite(value)) fault(path, 'must be a finite number');
     } else if (typeof value === 'object' && value !== null) {
       // nothing else is worth telling then
-      if (path.length >= depthMax) return [{ pointer: pointerOf(path), message: tooDeep }];
+      if (path.length >= depthMax) return [{ pointer: jsonPointer(path), message: tooDeep }];
       for (const [key, child] of Object.entries(value)) {
         if (!isStorableText(key))
           fault(path, 'has a key that is not well-formed Unicode without NUL');

@@ -29,6 +29,7 @@ import { rebuild } from './rebuild.ts';
 import { bindingReadRoutes } from './routes/bindings.ts';
 import { promotionRequestReadRoutes } from './routes/promotion-requests.ts';
 import { deploymentReadRoutes } from './routes/deployments.ts';
+import { comparisonRoutes } from './routes/comparison.ts';
 import { modelReadRoutes } from './routes/models.ts';
 import type { Reading } from './routes/reading.ts';
 import { statsRoutes } from './routes/stats.ts';
@@ -155,6 +156,7 @@ export function projectorApp(deps: {
     routes(server: HttpServer): void {
       modelReadRoutes(server, reading);
       versionReadRoutes(server, reading);
+      comparisonRoutes(server, reading);
       deploymentReadRoutes(server, reading);
       bindingReadRoutes(server, reading);
       promotionRequestReadRoutes(server, reading, clock);
@@ -165,6 +167,7 @@ export function projectorApp(deps: {
     bareRoutes(server: HttpServer): void {
       modelReadRoutes(server, reading);
       versionReadRoutes(server, reading);
+      comparisonRoutes(server, reading);
       bindingReadRoutes(server, reading);
       statsRoutes(server, reading);
     },

@@ -8,8 +8,8 @@ import { partitionOf } from '#infra/kafka/partition.ts';
 import { openLogByStream } from '#infra/postgres/log-by-stream.ts';
 import { openApplier } from './apply.ts';
 import type { Applier, Target } from './apply.ts';
-import { compareView } from './compare.ts';
-import type { Difference } from './compare.ts';
+import { compareView } from './compare-generations.ts';
+import type { Difference } from './compare-generations.ts';
 import {
   createGeneration,
   dropUnused,

@@ -123,7 +123,8 @@ function pathOf(url: string, thing: Thing, model: string): string {
     .replace(':version', '1')
     .replace(/:(?!scope\b)\w+/g, 'x')
     .replace(':scope', `model:${thing['model']!}`)
-    .replace('*', 'x');
+    .replace('*', 'x')
+    .replace(/\/compare$/, '/compare?versions=1,2');
 }
 
 /** Things that nobody has: the same words in the same places. */
