@@ -6,6 +6,7 @@ import type { BindingPatch, Common, ModelCommand, ModelRefusal } from './command
 import type { ModelEvent, ModelEventData } from './events.ts';
 import { bindingResource } from './resource.ts';
 import { sameJson } from './same-json.ts';
+import { otherThanStored } from './stated.ts';
 import type { ModelState } from './state.ts';
 import type { Version } from './version-row.ts';
 
@@ -85,7 +86,11 @@ export function updateBinding(
   command: CommandOf<'UpdateBinding'>,
 ): Outcome {
   const { status = binding.status, ...fields } = command.patch;
-  const immutable = otherThanStored(state, binding, command.stated ?? {});
+  const { serial } = state.versions.get(binding.number)!.facts;
+  const immutable = otherThanStored(command.stated ?? {}, bindingResource(binding, state.model!), {
+    model_id: state.model!.serial,
+    version_id: serial,
+  });
   if (immutable.length > 0) return { refusal: { code: 'immutable', fields: immutable } };
   const againstFields = againstUse(fields.last_used_at, command);
   if (againstFields !== null) return againstFields;
@@ -129,23 +134,6 @@ const movedTo = {
   inactive: 'binding.deactivated',
   deprecated: 'binding.deprecated',
 } as const satisfies Record<BindingStatus, string>;
-
-/** Who reads a binding, changes a field and writes it back sends everything else as it was. */
-function otherThanStored(
-  state: ModelState,
-  binding: Binding,
-  stated: Readonly<Record<string, unknown>>,
-): string[] {
-  const stored: Record<string, unknown> = bindingResource(binding, state.model!);
-  const { serial } = state.versions.get(binding.number)!.facts;
-  return Object.entries(stated)
-    .filter(
-      ([field, value]) =>
-        !sameJson(stored[field], value) &&
-        !(field === 'version_id' && (value === serial || value === String(serial))),
-    )
-    .map(([field]) => field);
-}
 
 function changesOf(
   binding: Binding,

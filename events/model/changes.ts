@@ -4,7 +4,9 @@ import type { ModelCommand, ModelPatch, ModelRefusal } from './commands.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import type { Model } from './model-row.ts';
 import { setDefault, versionRef } from './release.ts';
+import { modelResource } from './resource.ts';
 import { sameJson } from './same-json.ts';
+import { otherThanStored } from './stated.ts';
 import type { ModelState } from './state.ts';
 import { evidenceFields } from './version-row.ts';
 import type { Version } from './version-row.ts';
@@ -49,9 +51,14 @@ function changesOf(
 
 export function updateModel(
   model: Model,
-  { patch, name, is_active, reason }: Extract<ModelCommand, { type: 'UpdateModel' }>,
+  { patch, name, is_active, stated, reason }: Extract<ModelCommand, { type: 'UpdateModel' }>,
 ): Outcome {
-  const { model_id } = model;
+  const { model_id, serial } = model;
+  const immutable = otherThanStored(stated ?? {}, modelResource(model), {
+    id: serial,
+    model_id: serial,
+  });
+  if (immutable.length > 0) return { refusal: { code: 'immutable', fields: immutable } };
   const events: ModelEvent[] = [];
   if (name !== undefined && name !== model.name)
     events.push({ type: 'model.renamed', data: { model_id, name, previous_name: model.name } });

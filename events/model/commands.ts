@@ -9,6 +9,7 @@ import type { Dependence } from './four-eyes.ts';
 import type { GateResult } from './gates.ts';
 import type { PromotionState } from './promotion-row.ts';
 import type { DeploymentStatus, Readiness, Stage, Strategy } from './shapes.ts';
+import type { Stated } from './stated.ts';
 
 /** How a caller names a version under its model: `{version}` in a path, or a number or text (label, then number) in a body. */
 export type VersionRef =
@@ -107,6 +108,7 @@ export type ModelCommand =
       patch: ModelPatch;
       name?: string | undefined;
       is_active?: boolean | undefined;
+      stated?: Stated;
     })
   | (Common & { type: 'DeleteModel' })
   | (Common & {
@@ -208,8 +210,7 @@ export type ModelCommand =
       type: 'UpdateBinding';
       binding_id: string;
       patch: BindingPatch;
-      /** Fields that cannot be changed, as the caller sent them; they must say what is so. */
-      stated?: Readonly<Record<string, unknown>>;
+      stated?: Stated;
     })
   | (Common & { type: 'RemoveBinding'; binding_id: string });
 

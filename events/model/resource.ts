@@ -43,6 +43,7 @@ export function modelResource(model: Model) {
     created_by: model.created_by.subject,
     declared_by: model.created_by.declared_by,
     updated_at: model.updated_at,
+    deleted_at: model.deleted_at,
     position: model.position,
     stream_version: model.stream_version,
   };

@@ -30,10 +30,26 @@ const surelySmallBytes = 64 * 1024;
 
 type StreamState = { stream_version: number };
 
+/** The name by which a stream was found. It is remembered, and may have gone to another stream since. */
+export type FoundBy = {
+  name: string;
+  /** The stream that has the name now. @throws Problem where none has it */
+  again: () => Promise<string>;
+};
+
+/** The stream that was found has another name by now, or none; whoever catches nothing says that there is no such model. */
+class NameMoved extends Problem {
+  constructor(model: string) {
+    super('model_not_found', { model });
+  }
+}
+
 /** One command on its way: who asks, what, of which stream, and how the answer is made. */
 type Asked<State extends StreamState, Command, Event extends DomainEvent, Refusal, Answer> = {
   kind: StreamKind<State, Command, Event, Refusal>;
   stream: string;
+  /** Absent where the stream was not found by a name. */
+  foundBy?: FoundBy;
   /** True where the stream's id was made for this command, so that there is nothing to load. */
   isNew?: boolean;
   tenant: string;
@@ -148,7 +164,8 @@ export function openAsk(options: {
       // a key in flight waits for its first use, whose record then answers it
       while (inFlight.has(asked.command_id))
         await inFlight.get(asked.command_id)!.catch(() => undefined);
-      const answered = enqueue(asked);
+      const answered =
+        asked.foundBy === undefined ? enqueue(asked) : enqueueByName(asked, asked.foundBy);
       if (asked.request_hash === null) return await answered;
       inFlight.set(asked.command_id, answered);
       try {
@@ -160,6 +177,16 @@ export function openAsk(options: {
       taken--;
       takenBytes -= bytes;
       if (taken === 0) for (const resolve of whenEmpty) resolve();
+    }
+  }
+
+  /** What is decided on a stream that has lost the name is nothing: it is decided on the one that has it now. */
+  async function enqueueByName(asked: Anything, { again }: FoundBy): Promise<Answered<unknown>> {
+    try {
+      return await enqueue(asked);
+    } catch (error) {
+      if (!(error instanceof NameMoved)) throw error;
+      return await enqueue({ ...asked, stream: await again() });
     }
   }
 
@@ -252,7 +279,8 @@ export function openAsk(options: {
         continue;
       }
       entry.push({ waiting, append: outcome });
-      if (waiting.alone) {
+      // an append takes names after it has freed others: of two moves of a name in one, the first would stay taken
+      if (waiting.alone || outcome.takes.length + outcome.frees.length > 0) {
         again(together.slice(index + 1));
         break;
       }
@@ -304,7 +332,9 @@ export function openAsk(options: {
 
   function decideOne(waiting: Waiting, state: StreamState, at: string): AppendCommand | Problem {
     const { asked } = waiting;
-    const { expected_version } = asked;
+    const { expected_version, foundBy } = asked;
+    if (foundBy !== undefined && !asked.kind.isCalled!(state, foundBy.name))
+      return new NameMoved(foundBy.name);
     if (
       expected_version !== undefined &&
       expected_version !== null &&

@@ -1,7 +1,6 @@
 // What callers may send: every field of a model, a version and a deployment, parsed once at the edge.
 import { z } from 'zod';
 import type { NewVersion, VersionRef } from '#events/model/commands.ts';
-import { bindingStatuses } from '#events/model/binding-events.ts';
 import { splits, strategies } from '#events/model/shapes.ts';
 import type { ModelEventData } from '#events/model/events.ts';
 import type { Metric } from '#events/model/metrics.ts';
@@ -26,10 +25,10 @@ const prose = z.string().max(textCharactersMax);
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
 
 /** Free JSON; its depth and text are checked for the whole body before. */
-const freeJson = z.custom<ModelEventData<'model.updated'>['changed'][string]>(
+export const freeJson = z.custom<ModelEventData<'model.updated'>['changed'][string]>(
   (value) => value !== undefined,
 );
-const freeObject = z.record(z.string(), freeJson);
+export const freeObject = z.record(z.string(), freeJson);
 
 export const modelName = z.string().superRefine((name, context) => {
   const fault = modelNameFault(name);
@@ -52,6 +51,8 @@ const limited = <K, V>(record: z.ZodType<Record<string, V>, K>, most: number) =>
   record.refine((value) => Object.keys(value).length <= most, `must have at most ${most} keys`);
 
 const tags = limited(z.record(tagKey, tagValue), tagsMax);
+/** Merged by key; null removes one. */
+export const patchedTags = limited(z.record(tagKey, tagValue.nullable()), tagsMax).nullish();
 /** Any RFC 3339 time of these centuries, kept in UTC with milliseconds; PostgreSQL and JSON know no more offsets or years. */
 const time = z.iso
   .datetime({ offset: true })
@@ -59,7 +60,7 @@ const time = z.iso
   .refine((at) => at >= earliestTime && at <= latestTime, 'must be between 1970 and 9999')
   .transform((at) => at.toISOString());
 
-const modelFields = {
+export const modelFields = {
   description: optional(prose),
   owner: optional(word),
   team: optional(word),
@@ -81,14 +82,6 @@ export const newModelBody = z.strictObject({
   reason: optional(prose),
   tags: optional(tags),
   metadata: optional(freeObject),
-});
-
-/** null clears; `tags` and `metadata` merge by key. */
-export const modelPatchBody = z.strictObject({
-  ...modelFields,
-  tags: limited(z.record(tagKey, tagValue.nullable()), tagsMax).nullish(),
-  metadata: freeObject.nullish(),
-  reason: optional(prose),
 });
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
@@ -270,7 +263,7 @@ const bindingConfig = freeObject.superRefine((config, context) => {
     });
 });
 
-const bindingFields = {
+export const bindingFields = {
   config: optional(bindingConfig),
   endpoint_url: optional(endpointUrl),
   avg_latency_ms: optional(z.number().nonnegative()),
@@ -291,52 +284,6 @@ export const newBindingBody = z.strictObject({
   reason: optional(prose),
 });
 
-/** Sent back by who read a binding and changed something else. */
-const bindingStated = {
-  id: freeJson.optional(),
-  binding_id: freeJson.optional(),
-  model_id: freeJson.optional(),
-  model_name: freeJson.optional(),
-  version_id: freeJson.optional(),
-  number: freeJson.optional(),
-  label: freeJson.optional(),
-  version: freeJson.optional(),
-  created_at: freeJson.optional(),
-  created_by: freeJson.optional(),
-  updated_at: freeJson.optional(),
-  removed_at: freeJson.optional(),
-  position: freeJson.optional(),
-  stream_version: freeJson.optional(),
-};
-export const bindingPatchBody = z.strictObject({
-  provider: word.optional(),
-  provider_model_id: word.optional(),
-  status: z.enum(bindingStatuses).optional(),
-  ...bindingFields,
-  ...bindingStated,
-  declared_by: freeJson.optional(),
-  reason: optional(prose),
-});
-
-/** What is to change, and what is only said. */
-export function bindingPatchOf(body: z.infer<typeof bindingPatchBody>) {
-  const { reason: _reason, provider, provider_model_id, status, config, ...rest } = body;
-  const { endpoint_url, avg_latency_ms, success_rate, last_used_at, ...stated } = rest;
-  return {
-    patch: {
-      provider,
-      provider_model_id,
-      status,
-      config: config === null ? {} : config,
-      endpoint_url,
-      avg_latency_ms,
-      success_rate,
-      last_used_at,
-    },
-    stated,
-  };
-}
-
 export const bodyVersionRef = (version: z.infer<typeof bodyVersion>): VersionRef =>
   typeof version === 'number' ? { by: 'number', number: version } : { by: 'text', text: version };
 
@@ -344,7 +291,7 @@ export { prose, time, word };
 
 type WrittenMetrics = Record<string, number | Record<string, number>>;
 
-function metricsOf(written: WrittenMetrics | null | undefined): Metric[] {
+export function metricsOf(written: WrittenMetrics | null | undefined): Metric[] {
   const list: Metric[] = [];
   for (const [key, value] of Object.entries(written ?? {}))
     if (typeof value === 'number') list.push({ name: key, split: null, value });

@@ -34,6 +34,7 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
     informed: informedModelCommand as never,
   },
   admit: admitToModel,
+  isCalled: ({ model }, name) => model !== null && model.state !== 'deleted' && model.name === name,
   rowsOf: (state) =>
     1 +
     state.versions.size +

@@ -4,20 +4,35 @@ import type { VersionRef } from '#events/model/commands.ts';
 import type { EventLog } from '#events/log.ts';
 import { isDigits, isUuid, modelNameClaim, modelStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
+import type { FoundBy } from './ask.ts';
 
 const namesMax = 50_000;
 /** Serials are 32-bit in the log. */
 const serialMax = 2_147_483_647;
 
+/** A command that names its model, and how a repeat of it is known. */
+type Naming = { tenant: string; command_id: string; request_hash: string | null };
+
+/** Where a command goes; with the name, where it was found by one, as names move. */
+export type Found = { stream: string; foundBy?: FoundBy };
+
 export type Resolve = {
-  /** @throws Problem `model_not_found`. A name found is remembered; nothing that was not found is. */
-  model: (tenant: string, model: string) => string | Promise<string>;
+  /**
+   * The model that a command is for. A name found is remembered; nothing that was not found is.
+   * @throws Problem `model_not_found`
+   */
+  model: (naming: Naming, model: string) => Promise<Found>;
+  /**
+   * The stream that a name, id or serial leads to now, for who only reads.
+   * @throws Problem `model_not_found`
+   */
+  currentModel: (tenant: string, model: string) => Promise<string>;
   /** @throws Problem `deployment_not_found`. */
-  deployment: (tenant: string, deploymentId: string) => string | Promise<string>;
+  deployment: (tenant: string, deploymentId: string) => Promise<Found>;
   /** @throws Problem `promotion_not_found`. */
-  promotionRequest: (tenant: string, promotionRequestId: string) => string | Promise<string>;
+  promotionRequest: (tenant: string, promotionRequestId: string) => Promise<Found>;
   /** @throws Problem `binding_not_found`. */
-  binding: (tenant: string, bindingId: string) => string | Promise<string>;
+  binding: (tenant: string, bindingId: string) => Promise<Found>;
   /**
    * The stream of the version with an id or a serial, and how the version is named there.
    * @throws Problem `version_not_found`.
@@ -30,7 +45,8 @@ export type Resolve = {
 export function openResolve(log: EventLog): Resolve {
   const streamByName = new LRUCache<string, string>({ max: namesMax });
 
-  async function findModel(tenant: string, model: string): Promise<string> {
+  async function currentModel(tenant: string, model: string): Promise<string> {
+    if (isUuid(model)) return modelStream(tenant, model.toLowerCase());
     if (isDigits(model)) {
       const serial = Number(model);
       const found = serial > serialMax ? null : await log.findSerial(tenant, 'model', serial);
@@ -39,44 +55,70 @@ export function openResolve(log: EventLog): Resolve {
     }
     const claim = modelNameClaim(tenant, model);
     const stream = (await log.findClaims([claim])).get(claim);
-    if (stream === undefined) throw new Problem('model_not_found', { model });
+    if (stream === undefined) {
+      streamByName.delete(claim);
+      throw new Problem('model_not_found', { model });
+    }
     streamByName.set(claim, stream);
     return stream;
   }
 
-  async function findPromotionRequest(tenant: string, id: string): Promise<string> {
-    const stream = await log.findPromotionRequest(tenant, id);
-    if (stream === null) throw new Problem('promotion_not_found', { promotion_request_id: id });
-    streamByName.set(`promotion:${tenant}:${id}`, stream);
-    return stream;
+  /** A repeat is answered as it was, also where the model has another name by now: its record says where that is. */
+  async function findModel(naming: Naming, model: string): Promise<string> {
+    const { tenant, command_id, request_hash } = naming;
+    try {
+      return await currentModel(tenant, model);
+    } catch (error) {
+      if (!(error instanceof Problem) || request_hash === null) throw error;
+      const record = (await log.lookUp([], [command_id])).commands.get(command_id);
+      if (record === undefined) throw error;
+      if (record.request_hash !== request_hash) throw new Problem('key_reused');
+      return record.stream;
+    }
   }
 
-  async function findBinding(tenant: string, bindingId: string): Promise<string> {
-    const stream = await log.findBinding(tenant, bindingId);
-    if (stream === null) throw new Problem('binding_not_found', { binding_id: bindingId });
-    streamByName.set(`binding:${tenant}:${bindingId}`, stream);
-    return stream;
+  async function findNamed(naming: Naming, name: string): Promise<Found> {
+    const known = streamByName.get(modelNameClaim(naming.tenant, name));
+    const again = () => findModel(naming, name);
+    return { stream: known ?? (await again()), foundBy: { name, again } };
   }
 
-  async function findDeployment(tenant: string, deploymentId: string): Promise<string> {
-    const stream = await log.findDeployment(tenant, deploymentId);
-    if (stream === null) throw new Problem('deployment_not_found', { deployment_id: deploymentId });
-    streamByName.set(`deployment:${tenant}:${deploymentId}`, stream);
-    return stream;
+  /** What has an id of its own is found by it, and stays where it is. */
+  function byId(
+    noun: string,
+    find: (tenant: string, id: string) => Promise<string | null>,
+    missing: (id: string) => Problem,
+  ): (tenant: string, id: string) => Promise<Found> {
+    return async (tenant, id) => {
+      const key = `${noun}:${tenant}:${id}`;
+      const stream = streamByName.get(key) ?? (await find(tenant, id));
+      if (stream === null) throw missing(id);
+      streamByName.set(key, stream);
+      return { stream };
+    };
   }
 
   return {
-    model(tenant, model) {
-      if (isUuid(model)) return modelStream(tenant, model.toLowerCase());
-      return streamByName.get(modelNameClaim(tenant, model)) ?? findModel(tenant, model);
+    async model(naming, model) {
+      if (!isUuid(model) && !isDigits(model)) return await findNamed(naming, model);
+      return { stream: await currentModel(naming.tenant, model) };
     },
-    deployment: (tenant, deploymentId) =>
-      streamByName.get(`deployment:${tenant}:${deploymentId}`) ??
-      findDeployment(tenant, deploymentId),
-    promotionRequest: (tenant, id) =>
-      streamByName.get(`promotion:${tenant}:${id}`) ?? findPromotionRequest(tenant, id),
-    binding: (tenant, bindingId) =>
-      streamByName.get(`binding:${tenant}:${bindingId}`) ?? findBinding(tenant, bindingId),
+    currentModel,
+    deployment: byId(
+      'deployment',
+      log.findDeployment,
+      (id) => new Problem('deployment_not_found', { deployment_id: id }),
+    ),
+    promotionRequest: byId(
+      'promotion',
+      log.findPromotionRequest,
+      (id) => new Problem('promotion_not_found', { promotion_request_id: id }),
+    ),
+    binding: byId(
+      'binding',
+      log.findBinding,
+      (id) => new Problem('binding_not_found', { binding_id: id }),
+    ),
     async version(tenant, version) {
       const isSerial = isDigits(version);
       if (isSerial && Number(version) > serialMax)

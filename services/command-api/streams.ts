@@ -29,9 +29,11 @@ export type StreamKind<State extends StreamState, Command, Event extends DomainE
   rowsOf: (state: State) => number;
   /** The command as its caller may ask it of the stream as it is; else why not. */
   admit: ((principal: Principal, state: State, command: Command) => Command | Problem) | null;
-  /** `foldVersion` changes with the shape of the state or the meaning of the fold; a snapshot of another is not read. */
+  /** Whether the stream has a name now; for kinds that are found by one. */
+  isCalled?: (state: State, name: string) => boolean;
   /** Other streams that some of its commands are decided on; their versions are named in the append. */
   restsOn?: RestsOn<State, Command>;
+  /** `foldVersion` changes with the shape of the state or the meaning of the fold; a snapshot of another is not read. */
   snapshot: {
     foldVersion: number;
     encode: (state: State) => string;

@@ -18,7 +18,7 @@ import type { Answered, Ask } from './ask.ts';
 import { modelFactsOf, modelName, versionFactsOf, versionFields } from './fields.ts';
 import { modelKind } from './kinds.ts';
 import { commandIdOf, commonOf } from './request.ts';
-import type { Resolve } from './resolve.ts';
+import type { Found, Resolve } from './resolve.ts';
 
 /** A name can be taken, and freed, between looking and asking; more turns than these are somebody's loop. */
 const turnsMax = 3;
@@ -47,10 +47,13 @@ export const trainingActor = (source: string): Actor => ({
  * @throws Problem for a refusal; `key_reused` where the id came before with other data
  */
 export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): SubmitTraining {
-  /** The stream of the model with this name, or null. */
-  async function findModel(tenant: string, name: string): Promise<string | null> {
+  /** The model with this name, or null. */
+  async function findModel(
+    naming: Parameters<Resolve['model']>[0],
+    name: string,
+  ): Promise<Found | null> {
     try {
-      return await resolve.model(tenant, name);
+      return await resolve.model(naming, name);
     } catch (error) {
       if (error instanceof Problem && error.code === 'model_not_found') return null;
       throw error;
@@ -101,8 +104,8 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
     });
 
     for (let turn = 1; ; turn++) {
-      const known = await findModel(tenant, name);
-      const stream = known ?? modelStream(tenant, model_id);
+      const known = await findModel(head, name);
+      const found = known ?? { stream: modelStream(tenant, model_id) };
       const isNew = known === null;
       try {
         const answered = await ask.submit<
@@ -111,13 +114,15 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
           ModelEvent,
           ModelRefusal,
           VersionResource
-        >({ ...head, stream, isNew, command: isNew ? registerModel : createVersion });
-        if (isNew && !answered.duplicate) resolve.learnModel(tenant, name, stream);
+        >({ ...head, ...found, isNew, command: isNew ? registerModel : createVersion });
+        if (isNew && !answered.duplicate) resolve.learnModel(tenant, name, found.stream);
         return answered;
       } catch (error) {
-        // Another first event of this name was faster: both succeed.
-        const isTaken = error instanceof Problem && error.code === 'name_taken';
-        if (!isTaken || turn === turnsMax) throw error;
+        // Another first event of this name was faster, or the name has just been given up: all succeed.
+        const hasMoved =
+          error instanceof Problem &&
+          (error.code === 'name_taken' || error.code === 'model_not_found');
+        if (!hasMoved || turn === turnsMax) throw error;
       }
     }
   };

@@ -69,7 +69,8 @@ async function everyRoute(): Promise<Route[]> {
 
 /** The calls of the REST contract that this version answers. */
 const contract = `
-POST /models · GET /models · GET /models/:model · PATCH /models/:model
+POST /models · GET /models · GET /models/:model · PATCH /models/:model · PUT /models/:model
+DELETE /models/:model · POST /models/:model/restore
 POST /models/:model/versions · GET /models/:model/versions · GET /models/:model/versions/:version
 POST /models/:model/versions/:version/test · POST /models/:model/versions/:version/approve
 POST /models/:model/versions/:version/reject · POST /models/:model/versions/:version/promote

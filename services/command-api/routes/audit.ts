@@ -98,7 +98,8 @@ export function auditRoutes(
         ...filters,
         tenant: principal.tenant,
         withStrangers: principal.everywhere.has('tenant:manage'),
-        stream: model === undefined ? undefined : await resolve.model(principal.tenant, model),
+        stream:
+          model === undefined ? undefined : await resolve.currentModel(principal.tenant, model),
         limit: page_size,
         before: position === undefined ? null : { position, id: id! },
       });

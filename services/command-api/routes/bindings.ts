@@ -5,7 +5,8 @@ import type { ModelState } from '#events/model/state.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { bindingPatchBody, bindingPatchOf, newBindingBody, reasonBody } from '../fields.ts';
+import { newBindingBody, reasonBody } from '../fields.ts';
+import { bindingPatchBody, bindingPatchOf } from '../patches.ts';
 import { commandHead } from '../request.ts';
 import { askModel, noQuery, placeOf } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
@@ -42,7 +43,7 @@ export function bindingRoutes(server: HttpServer, { ask, resolve }: Asking): voi
         ask,
         reply,
         head,
-        stream,
+        { stream },
         201,
         (common) => ({
           type: 'CreateBinding',

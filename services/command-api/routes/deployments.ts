@@ -57,7 +57,7 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
         ask,
         reply,
         head,
-        resolve.model(head.tenant, request.params.model),
+        resolve.model(head, request.params.model),
         201,
         (common) => ({
           type: 'Deploy',
@@ -185,7 +185,7 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
         ask,
         reply,
         head,
-        resolve.model(head.tenant, body.model_name ?? body.model!),
+        resolve.model(head, body.model_name ?? body.model!),
         201,
         (common) => ({
           type: 'Deploy',

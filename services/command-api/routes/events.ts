@@ -53,7 +53,7 @@ export function eventRoutes(
 
   /** The stream of a model; one that may not be seen is answered as if there were none. */
   async function findVisible(principal: Principal, model: string): Promise<string> {
-    const stream = await resolve.model(principal.tenant, model);
+    const stream = await resolve.currentModel(principal.tenant, model);
     if (principal.sees === null || isUuid(model)) return stream;
     if (!(await log.isInScope(stream, principal.sees)))
       throw new Problem('model_not_found', { model });

@@ -11,7 +11,7 @@ import type { Ask } from '../ask.ts';
 import { modelKind } from '../kinds.ts';
 import { commonOf, sendAnswer } from '../request.ts';
 import type { CommandHead } from '../request.ts';
-import type { Resolve } from '../resolve.ts';
+import type { Found, Resolve } from '../resolve.ts';
 
 /** What every such route needs. */
 export type Asking = { ask: Ask; resolve: Resolve };
@@ -65,14 +65,14 @@ export async function askModel<Body extends object>(
   ask: Ask,
   reply: FastifyReply,
   head: CommandHead,
-  stream: string | Promise<string>,
+  found: Found | Promise<Found>,
   status: 200 | 201,
   command: (common: Common) => ModelCommand,
   answer: Answer<Body>,
 ): Promise<FastifyReply> {
   const answered = await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, Body>({
     kind: modelKind,
-    stream: await stream,
+    ...(await found),
     ...head,
     status,
     command: (at) => command(commonOf(head, at)),

@@ -1,4 +1,6 @@
-// Writes on models: register and describe.
+// Writes on models: register, change, delete and restore.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { ModelCommand, ModelRefusal } from '#events/model/commands.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import { modelResource } from '#events/model/resource.ts';
@@ -6,11 +8,18 @@ import type { ModelState } from '#events/model/state.ts';
 import { modelStream } from '#events/names.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
-import { modelFactsOf, modelPatchBody, newModelBody } from '../fields.ts';
+import { modelFactsOf, modelName, newModelBody, prose, reasonBody } from '../fields.ts';
 import { modelKind } from '../kinds.ts';
+import { modelPatchBody, modelPatchOf } from '../patches.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
 import { askModel, modelPath, noQuery } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
+
+const restoreBody = z
+  .strictObject({ name: modelName.nullish(), reason: prose.nullish() })
+  .nullish();
+
+const sameModel = (state: ModelState) => modelResource(state.model!);
 
 export function modelRoutes(server: HttpServer, { ask, resolve }: Asking): void {
   server.post(
@@ -44,7 +53,7 @@ export function modelRoutes(server: HttpServer, { ask, resolve }: Asking): void 
             first_version: null,
             ...commonOf(head, at),
           }),
-          answer: (state) => modelResource(state.model!),
+          answer: sameModel,
         },
       );
       if (!answered.duplicate) resolve.learnModel(head.tenant, name, stream);
@@ -52,29 +61,90 @@ export function modelRoutes(server: HttpServer, { ask, resolve }: Asking): void 
     },
   );
 
-  server.patch(
+  async function change(
+    request: FastifyRequest<{
+      Params: z.infer<typeof modelPath>;
+      Body: z.infer<typeof modelPatchBody>;
+    }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const head = commandHead(request, { reason: request.body.reason });
+    const wanted = modelPatchOf(request.body);
+    return await askModel(
+      ask,
+      reply,
+      head,
+      resolve.model(head, request.params.model),
+      200,
+      (common) => ({ type: 'UpdateModel', ...wanted, ...common }),
+      sameModel,
+    );
+  }
+
+  const changing = {
+    config: { permission: 'model:write' },
+    schema: {
+      summary:
+        'Change a model; what is absent stays, null clears, tags and metadata merge by key, a new name moves the old one',
+      tags: ['models'],
+      params: modelPath,
+      body: modelPatchBody,
+      querystring: noQuery,
+    },
+  } as const;
+  server.patch('/models/:model', changing, change);
+  server.put('/models/:model', changing, change);
+
+  server.delete(
     '/models/:model',
     {
       config: { permission: 'model:write' },
       schema: {
-        summary: 'Change what describes a model; null clears, tags and metadata merge by key',
+        summary:
+          'Delete a model that nothing uses; its name is free, and by its id it is shown as deleted',
         tags: ['models'],
         params: modelPath,
-        body: modelPatchBody,
+        body: reasonBody,
         querystring: noQuery,
       },
     },
     async (request, reply) => {
       const head = commandHead(request, request.body);
-      const { reason: _reason, ...patch } = request.body;
       return await askModel(
         ask,
         reply,
         head,
-        resolve.model(head.tenant, request.params.model),
+        resolve.model(head, request.params.model),
         200,
-        (common) => ({ type: 'UpdateModel', patch, ...common }),
-        (state) => modelResource(state.model!),
+        (common) => ({ type: 'DeleteModel', ...common }),
+        sameModel,
+      );
+    },
+  );
+
+  server.post(
+    '/models/:model/restore',
+    {
+      config: { permission: 'model:write' },
+      schema: {
+        summary: 'Bring a deleted model back, by its id, under its name or another',
+        tags: ['models'],
+        params: modelPath,
+        body: restoreBody,
+        querystring: noQuery,
+      },
+    },
+    async (request, reply) => {
+      const head = commandHead(request, request.body);
+      const name = request.body?.name ?? null;
+      return await askModel(
+        ask,
+        reply,
+        head,
+        resolve.model(head, request.params.model),
+        200,
+        (common) => ({ type: 'RestoreModel', name, ...common }),
+        sameModel,
       );
     },
   );

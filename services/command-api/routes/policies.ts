@@ -103,7 +103,7 @@ export function policyRoutes(
 
   /** @throws Problem `model_not_found`, also for what the caller may not see */
   async function modelOf(principal: Principal, named: string) {
-    const stream = await resolve.model(principal.tenant, named);
+    const stream = await resolve.currentModel(principal.tenant, named);
     const folded = await streams.load(modelKind, stream);
     await streams.catchUp(modelKind, folded);
     const { model }: ModelState = folded.state;

@@ -5,6 +5,7 @@ import type { Common, ModelCommand, ModelRefusal } from '#events/model/commands.
 import type { ModelEvent } from '#events/model/events.ts';
 import { promotionResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
+import { modelStream } from '#events/names.ts';
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -13,6 +14,7 @@ import { prose, reasonBody, versionRefOf } from '../fields.ts';
 import { modelKind } from '../kinds.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
 import type { CommandHead } from '../request.ts';
+import type { Found } from '../resolve.ts';
 import type { Settle } from '../settle.ts';
 import { noQuery, placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
@@ -44,14 +46,14 @@ export function promotionRequestRoutes(
 
   const submit = async (
     head: CommandHead,
-    stream: string,
+    found: Found,
     id: string,
     status: 200 | 201,
     command: (common: Common) => ModelCommand,
   ): Promise<Answered<Shown>> =>
     await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, Shown>({
       kind: modelKind,
-      stream,
+      ...found,
       ...head,
       status,
       command: (at) => command(commonOf(head, at)),
@@ -60,15 +62,16 @@ export function promotionRequestRoutes(
 
   /** What was said is recorded by now: if the policy's hand fails, the next sweep does its work. */
   async function settled(
-    head: CommandHead,
-    stream: string,
+    { tenant }: CommandHead,
     answered: Answered<Shown>,
   ): Promise<Answered<Shown>> {
-    const { id, state, auto_execute } = answered.answer;
+    const { id, model_id, state, auto_execute } = answered.answer;
     const isAgreed = state === 'approved' && auto_execute;
     if (!isAgreed) return answered;
     try {
-      const after = await settle(head.tenant, stream, id, (model) => shown(id)(model, []));
+      const after = await settle(tenant, modelStream(tenant, model_id), id, (model) =>
+        shown(id)(model, []),
+      );
       const position = Math.max(answered.position, after.position);
       return { ...after, status: answered.status, position };
     } catch (error) {
@@ -93,9 +96,9 @@ export function promotionRequestRoutes(
     async (request, reply): Promise<FastifyReply> => {
       const { body, params } = request;
       const head = commandHead(request, body);
-      const stream = await resolve.model(head.tenant, params.model);
+      const found = await resolve.model(head, params.model);
       const id = newId();
-      const answered = await submit(head, stream, id, 201, (common) => ({
+      const answered = await submit(head, found, id, 201, (common) => ({
         type: 'RequestPromotion',
         version: versionRefOf(params.version),
         promotion_request_id: id,
@@ -103,7 +106,7 @@ export function promotionRequestRoutes(
         auto_execute: body.auto_execute,
         ...common,
       }));
-      return sendAnswer(reply, await settled(head, stream, answered));
+      return sendAnswer(reply, await settled(head, answered));
     },
   );
 
@@ -123,14 +126,14 @@ export function promotionRequestRoutes(
       const { body } = request;
       const { id } = request.params;
       const head = commandHead(request, body);
-      const stream = await resolve.promotionRequest(head.tenant, id);
-      const answered = await submit(head, stream, id, 200, (common) => ({
+      const found = await resolve.promotionRequest(head.tenant, id);
+      const answered = await submit(head, found, id, 200, (common) => ({
         type: 'DecidePromotion',
         promotion_request_id: id,
         decision: body.decision,
         ...common,
       }));
-      return sendAnswer(reply, await settled(head, stream, answered));
+      return sendAnswer(reply, await settled(head, answered));
     },
   );
 
@@ -149,8 +152,8 @@ export function promotionRequestRoutes(
     async (request, reply): Promise<FastifyReply> => {
       const { id } = request.params;
       const head = commandHead(request, request.body);
-      const stream = await resolve.promotionRequest(head.tenant, id);
-      const answered = await submit(head, stream, id, 200, (common) => ({
+      const found = await resolve.promotionRequest(head.tenant, id);
+      const answered = await submit(head, found, id, 200, (common) => ({
         type: 'WithdrawPromotion',
         promotion_request_id: id,
         ...common,
@@ -174,7 +177,7 @@ export function promotionRequestRoutes(
     async (request, reply): Promise<FastifyReply> => {
       const { id } = request.params;
       const { tenant } = request.principal;
-      const stream = await resolve.promotionRequest(tenant, id);
+      const { stream } = await resolve.promotionRequest(tenant, id);
       return sendAnswer(reply, await settle(tenant, stream, id, (model) => shown(id)(model, [])));
     },
   );

@@ -44,7 +44,7 @@ export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): voi
         ask,
         reply,
         head,
-        resolve.model(head.tenant, request.params.model),
+        resolve.model(head, request.params.model),
         201,
         (common) => ({ type: 'CreateVersion', version, ...common }),
         answeredVersion({ by: 'id', version_id: version.version_id }),

@@ -1,0 +1,110 @@
+// What callers may change of a model, a version and a binding, and what they may only say as it is.
+import { z } from 'zod';
+import { bindingStatuses } from '#events/model/binding-events.ts';
+import {
+  bindingFields,
+  freeJson,
+  freeObject,
+  modelFields,
+  modelName,
+  patchedTags,
+  prose,
+  word,
+} from './fields.ts';
+
+const reason = prose.nullish();
+
+/** Shown by answers, and changed by no body: whoever reads, changes something and writes it back sends these as they were. */
+const asStored = <Name extends string>(...names: readonly Name[]) =>
+  Object.fromEntries(names.map((name) => [name, freeJson.optional()])) as Record<
+    Name,
+    z.ZodOptional<typeof freeJson>
+  >;
+
+/** What a body wants changed, and what it only states. */
+function parted<Body extends object, Name extends string>(
+  body: Body,
+  stated: Readonly<Record<Name, unknown>>,
+): { changes: Omit<Body, Name>; stated: Readonly<Record<string, unknown>> } {
+  const only = (wanted: boolean) =>
+    Object.fromEntries(
+      Object.entries(body).filter(([field]) => Object.hasOwn(stated, field) === wanted),
+    );
+  return { changes: only(false) as Omit<Body, Name>, stated: only(true) };
+}
+
+const modelStated = asStored(
+  'id',
+  'model_id',
+  'serial',
+  'state',
+  'aliases',
+  'active_versions',
+  'default_version',
+  'default_version_id',
+  'production_version',
+  'latest_version',
+  'version_count',
+  'versions_by_stage',
+  'created_at',
+  'created_by',
+  'declared_by',
+  'updated_at',
+  'deleted_at',
+  'position',
+  'stream_version',
+);
+
+/** null clears; `tags` and `metadata` merge by key; `name` renames, `is_active` switches the model on and off. */
+export const modelPatchBody = z.strictObject({
+  name: modelName.optional(),
+  is_active: z.boolean().optional(),
+  ...modelFields,
+  tags: patchedTags,
+  metadata: freeObject.nullish(),
+  reason,
+  ...modelStated,
+});
+
+export function modelPatchOf({
+  reason: _reason,
+  name,
+  is_active,
+  ...body
+}: z.infer<typeof modelPatchBody>) {
+  const { changes: patch, stated } = parted(body, modelStated);
+  return { name, is_active, patch, stated };
+}
+
+const bindingStated = asStored(
+  'id',
+  'binding_id',
+  'model_id',
+  'model_name',
+  'version_id',
+  'number',
+  'label',
+  'version',
+  'created_at',
+  'created_by',
+  'declared_by',
+  'updated_at',
+  'removed_at',
+  'position',
+  'stream_version',
+);
+
+export const bindingPatchBody = z.strictObject({
+  provider: word.optional(),
+  provider_model_id: word.optional(),
+  status: z.enum(bindingStatuses).optional(),
+  ...bindingFields,
+  reason,
+  ...bindingStated,
+});
+
+export function bindingPatchOf({ reason: _reason, ...body }: z.infer<typeof bindingPatchBody>) {
+  const { changes, stated } = parted(body, bindingStated);
+  const { config } = changes;
+  return { patch: { ...changes, config: config === null ? {} : config }, stated };
+}
