@@ -291,7 +291,7 @@ export { prose, time, word };
 
 type WrittenMetrics = Record<string, number | Record<string, number>>;
 
-export function metricsOf(written: WrittenMetrics | null | undefined): Metric[] {
+function metricsOf(written: WrittenMetrics | null | undefined): Metric[] {
   const list: Metric[] = [];
   for (const [key, value] of Object.entries(written ?? {}))
     if (typeof value === 'number') list.push({ name: key, split: null, value });
