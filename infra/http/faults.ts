@@ -17,22 +17,34 @@ export function faultsOfSchema(error: ZodError, part: string): Fault[] {
       : part === 'querystring'
         ? `?${path.map(String).join('.')}`
         : jsonPointer([part, ...path]);
-  const faults: Fault[] = [];
-  for (const issue of error.issues) {
-    if (issue.code === 'unrecognized_keys')
-      for (const key of issue.keys)
-        faults.push({ pointer: place([...issue.path, key]), message: 'is not known here' });
-    else if (issue.code === 'invalid_union')
-      faults.push({ pointer: place(issue.path), message: unionMessage(issue) });
-    else faults.push({ pointer: place(issue.path), message: issue.message });
-  }
-  return faults.slice(0, faultsMax);
+  return error.issues
+    .flatMap((issue) => faultsOfIssue(issue, []))
+    .slice(0, faultsMax)
+    .map(({ path, message }) => ({ pointer: place(path), message }));
 }
 
-/** Of the alternatives, the one that came furthest says best what is wrong. */
-function unionMessage(
-  issue: Extract<ZodError['issues'][number], { code: 'invalid_union' }>,
-): string {
+type Issue = ZodError['issues'][number];
+type FaultAt = { path: readonly PropertyKey[]; message: string };
+
+/** @param within where the value is in which the issue was found */
+function faultsOfIssue(issue: Issue, within: readonly PropertyKey[]): FaultAt[] {
+  const path = [...within, ...issue.path];
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: [...path, key], message: 'is not known here' }));
+  if (issue.code !== 'invalid_union') return [{ path, message: issue.message }];
+  // an alternative with faults inside the value only is the one that was meant
+  const meant = issue.errors.find((issues) => issues.every((one) => one.path.length > 0));
+  return meant === undefined
+    ? [{ path, message: unionMessage(issue) }]
+    : meant.flatMap((one) => faultsOfIssue(one, path));
+}
+
+/** What zod says of a union that says nothing itself. */
+const saysNothing = 'Invalid input';
+
+/** What the schema says of the union itself, else what each alternative does. */
+function unionMessage(issue: Extract<Issue, { code: 'invalid_union' }>): string {
+  if (issue.message !== saysNothing) return issue.message;
   const messages = new Set(issue.errors.flatMap((issues) => issues.map((one) => one.message)));
   return messages.size === 0 ? issue.message : [...messages].join(', or ');
 }

@@ -7,6 +7,7 @@ import type { Metric } from '#events/model/metrics.ts';
 import { isDigits, isUuid, labelFault, modelNameFault } from '#events/names.ts';
 import { artifactUriFault } from './artifact-uri.ts';
 import { credentialPaths, looksLikeCredential } from './credential-keys.ts';
+import { namedBody, standsFor } from './document-names.ts';
 
 /** Short texts: owner, team, framework, environment … */
 const wordCharactersMax = 256;
@@ -40,7 +41,7 @@ export const modelName = z.string().superRefine((name, context) => {
     });
 });
 
-const label = z.string().superRefine((text, context) => {
+export const label = z.string().superRefine((text, context) => {
   const fault = labelFault(text);
   if (fault !== null) context.addIssue({ code: 'custom', message: fault });
 });
@@ -73,36 +74,64 @@ export const modelFields = {
 };
 
 /** A name that the caller chose to record beside the authenticated subject. */
-const declaredBy = optional(word);
+export const declaredBy = optional(word);
 
-export const newModelBody = z.strictObject({
-  name: modelName,
-  ...modelFields,
-  declared_by: declaredBy,
-  reason: optional(prose),
-  tags: optional(tags),
-  metadata: optional(freeObject),
-});
+export const newModelBody = namedBody(
+  {
+    name: optional(modelName),
+    ...modelFields,
+    declared_by: declaredBy,
+    reason: optional(prose),
+    tags: optional(tags),
+    metadata: optional(freeObject),
+  },
+  { model_name: standsFor('name', modelName) },
+  ['name'],
+);
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
-const shape = z.array(z.number()).max(listMax);
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
+export const shape = z.array(z.number()).max(listMax);
 
 const metricName = z.string().min(1).max(wordCharactersMax);
-const flatMetrics = z.record(metricName, z.number());
-const splitMetrics = z.partialRecord(z.enum(splits), flatMetrics);
+export const metricValue = z.number({ error: 'must be a finite number' });
+const isSplit: ReadonlySet<string> = new Set(splits);
+
+/** Whether metrics without a split stand beside metrics by split. */
+export function mixesSplits(written: WrittenMetrics | null | undefined): boolean {
+  let first: string | undefined;
+  for (const name in written) {
+    const kind = typeof written[name];
+    if (kind !== (first ??= kind)) return true;
+  }
+  return false;
+}
 
 /** A flat map has no split; a map of maps is by split; both at once is refused. */
 const metrics = z
-  .union([flatMetrics, splitMetrics], {
-    error:
-      'must be a map of finite numbers, or such maps by training, validation and test, not both at once',
-  })
-  .refine(
-    (written) => metricsOf(written).length <= metricsMax,
-    `must have at most ${metricsMax} metrics`,
-  );
+  .record(
+    metricName,
+    z.union([metricValue, z.record(metricName, metricValue)], {
+      error: 'must be a finite number, or a map of such',
+    }),
+  )
+  .superRefine((written, context) => {
+    let count = 0;
+    for (const [name, value] of Object.entries(written)) {
+      count += typeof value === 'number' ? 1 : Object.keys(value).length;
+      if (typeof value !== 'number' && !isSplit.has(name))
+        context.addIssue({
+          code: 'custom',
+          path: [name],
+          message: `must be a finite number, as it is none of the splits ${splits.join(', ')}`,
+        });
+    }
+    if (count > metricsMax)
+      context.addIssue({ code: 'custom', message: `must have at most ${metricsMax} metrics` });
+    if (mixesSplits(written))
+      context.addIssue({ code: 'custom', message: 'must be flat or by split, not both at once' });
+  });
 
-const artifactUri = z.string().superRefine((uri, context) => {
+export const artifactUri = z.string().superRefine((uri, context) => {
   const fault = artifactUriFault(uri);
   if (fault !== null) context.addIssue({ code: 'custom', message: fault });
 });
@@ -157,15 +186,6 @@ export const versionFields = {
   release_notes: optional(prose),
 };
 
-export const newVersionBody = z.strictObject({
-  ...versionFields,
-  stage: z.enum(['development', 'staging', 'production']).optional(),
-  readiness: z.enum(['training', 'testing']).optional(),
-  is_default: z.boolean().optional(),
-  declared_by: declaredBy,
-  reason: optional(prose),
-});
-
 export const reasonBody = z.strictObject({ reason: optional(prose) }).nullish();
 
 /** Where something answers; whoever may read sees it, so it opens nothing. */
@@ -182,18 +202,27 @@ const endpointUrl = z
         context.addIssue({ code: 'custom', message: `must not hold a credential: ${key}` });
   });
 
-export const deploymentBody = z.strictObject({
-  environment: word,
+const deploymentFields = {
+  environment: optional(word),
   region: optional(word),
   endpoint_url: optional(endpointUrl),
   strategy: z.enum(strategies).default('all_at_once'),
   traffic_percent: optional(z.number().gt(0).max(100).or(z.literal(0))),
   config: optional(freeObject),
   external_ref: optional(word),
-  status: z.enum(['requested', 'deployed']).default('requested'),
   declared_by: declaredBy,
   reason: optional(prose),
-});
+};
+const deploymentNames = {
+  deployment_target: standsFor('environment', word),
+  deployed_by: standsFor('declared_by', word),
+};
+
+export const deploymentBody = namedBody(
+  { ...deploymentFields, status: z.enum(['requested', 'deployed']).default('requested') },
+  deploymentNames,
+  ['environment'],
+);
 
 export const deploymentStatusBody = z.strictObject({
   status: z.enum(['deploying', 'deployed', 'failed']),
@@ -215,43 +244,12 @@ export const rollbackDeploymentBody = z
   .strictObject({ to: optional(bodyVersion), reason: optional(prose) })
   .nullish();
 
-/** Two names of one field; one is needed, and two values must be the same. */
-function oneOf<Body extends object>(
-  ...names: readonly (keyof Body & string)[]
-): (body: Body, context: z.RefinementCtx<Body>) => void {
-  return (body, context) => {
-    const given = names
-      .map((name) => body[name])
-      .filter((value) => value !== undefined && value !== null);
-    if (given.length === 0)
-      context.addIssue({ code: 'custom', path: [names[0]!], message: `is needed` });
-    if (given.some((value) => value !== given[0]))
-      context.addIssue({
-        code: 'custom',
-        path: [names[0]!],
-        message: `and ${names[1]!} are one field, and must not differ`,
-      });
-  };
-}
-
-const deployFields = z.strictObject({
-  model_name: optional(word),
-  model: optional(word),
-  version: bodyVersion,
-  deployment_target: optional(word),
-  deployed_by: optional(word),
-  ...deploymentBody.omit({ environment: true, status: true }).shape,
-  environment: optional(word),
-});
-type DeployFields = z.infer<typeof deployFields>;
-/** Document [3] tells of a deployment that is done; its names and the canonical ones are the same fields. */
-export const deployBody = deployFields
-  .superRefine(oneOf<DeployFields>('model_name', 'model'))
-  .superRefine(oneOf<DeployFields>('deployment_target', 'environment'))
-  .refine(({ deployed_by: by, declared_by: declared }) => !by || !declared || by === declared, {
-    path: ['deployed_by'],
-    message: 'and declared_by are one field, and must not differ',
-  });
+/** Tells of a deployment that is done, as document [3] does. */
+export const deployBody = namedBody(
+  { ...deploymentFields, model: optional(word), version: bodyVersion },
+  { ...deploymentNames, model_name: standsFor('model', word) },
+  ['model', 'environment'],
+);
 
 const bindingConfig = freeObject.superRefine((config, context) => {
   for (const path of credentialPaths(config))
@@ -289,7 +287,7 @@ export const bodyVersionRef = (version: z.infer<typeof bodyVersion>): VersionRef
 
 export { prose, time, word };
 
-type WrittenMetrics = Record<string, number | Record<string, number>>;
+export type WrittenMetrics = Record<string, number | Record<string, number>>;
 
 function metricsOf(written: WrittenMetrics | null | undefined): Metric[] {
   const list: Metric[] = [];

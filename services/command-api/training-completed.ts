@@ -1,6 +1,6 @@
 // A finished training becomes a version: of the model that has its name, or of a new one that is registered with it.
 import { hash } from 'node:crypto';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Principal } from '#events/access.ts';
 import { assert } from '#events/decider.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
@@ -15,16 +15,17 @@ import { Problem } from '#infra/http/problems.ts';
 import { newId } from '#infra/ids.ts';
 import type { TrainingCompleted } from '#infra/kafka/cloudevents.ts';
 import type { Answered, Ask } from './ask.ts';
-import { modelFactsOf, modelName, versionFactsOf, versionFields } from './fields.ts';
+import { modelFactsOf, modelName, versionFactsOf } from './fields.ts';
 import { modelKind } from './kinds.ts';
 import { commandIdOf, commonOf } from './request.ts';
 import type { Found, Resolve } from './resolve.ts';
+import { versionBody } from './version-body.ts';
 
 /** A name can be taken, and freed, between looking and asking; more turns than these are somebody's loop. */
 const turnsMax = 3;
 
 /** What a pipeline tells: the producer's name of the model, and the facts of the version. */
-const trainingData = z.strictObject({ model_name: modelName, ...versionFields });
+const trainingData = versionBody({ model_name: modelName });
 
 export type SubmitTraining = (
   event: TrainingCompleted,

@@ -1,7 +1,8 @@
 // Metrics: written as a flat map or by split, shown both ways.
 import { describe, expect, test } from 'vitest';
 import { flatMetrics, metricsBySplit } from '#events/model/metrics.ts';
-import { newVersionBody, versionFactsOf } from '#services/command-api/fields.ts';
+import { versionFactsOf } from '#services/command-api/fields.ts';
+import { newVersionBody } from '#services/command-api/version-body.ts';
 
 const written = (metrics: unknown) => versionFactsOf(newVersionBody.parse({ metrics })).metrics;
 

@@ -176,22 +176,19 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
     },
     async (request, reply) => {
       const { body } = request;
-      const head = commandHead(request, {
-        reason: body.reason,
-        declared_by: body.deployed_by ?? body.declared_by,
-      });
+      const head = commandHead(request, body);
       const deployment_id = newId();
       return await askModel(
         ask,
         reply,
         head,
-        resolve.model(head, body.model_name ?? body.model!),
+        resolve.model(head, body.model),
         201,
         (common) => ({
           type: 'Deploy',
           version: bodyVersionRef(body.version),
           deployment_id,
-          environment: body.deployment_target ?? body.environment!,
+          environment: body.environment,
           region: body.region ?? null,
           endpoint_url: body.endpoint_url ?? null,
           strategy: body.strategy,

@@ -7,6 +7,7 @@ import { modelResource } from '#events/model/resource.ts';
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
+import { namedBody, standsFor } from '../document-names.ts';
 import { alias, prose, reasonBody, time, versionRefOf, word } from '../fields.ts';
 import { commandHead } from '../request.ts';
 import {
@@ -20,24 +21,29 @@ import {
 } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
-const promoteBody = z.strictObject({
-  to_stage: z.enum(['staging', 'production']),
-  /** Past gates and approvals; for an admin, with a reason. */
-  break_glass: z.boolean().optional(),
-  reason: prose.nullish(),
+const rungs = ['staging', 'production'] as const;
+const rungsBelow = ['development', 'staging'] as const;
+/** A move to one of these stages, in the names of document [4] too. */
+const moveNames = (to: z.ZodType) => ({
+  stage: standsFor('to_stage', to),
+  new_stage: standsFor('to_stage', to),
+  description: standsFor('reason', prose),
 });
-const demoteBody = z
-  .strictObject({
-    to_stage: z.enum(['development', 'staging']).optional(),
+
+const promoteBody = namedBody(
+  {
+    to_stage: z.enum(rungs).nullish(),
+    /** Past gates and approvals; for an admin, with a reason. */
+    break_glass: z.boolean().optional(),
     reason: prose.nullish(),
-  })
-  .nullish();
-const restoreBody = z
-  .strictObject({
-    to_stage: z.enum(['development', 'staging']).optional(),
-    reason: prose.nullish(),
-  })
-  .nullish();
+  },
+  moveNames(z.enum(rungs)),
+  ['to_stage'],
+);
+const moveDownBody = namedBody(
+  { to_stage: z.enum(rungsBelow).nullish(), reason: prose.nullish() },
+  moveNames(z.enum(rungsBelow)),
+).nullish();
 const deprecateBody = z
   .strictObject({ sunset_at: time.nullish(), reason: prose.nullish() })
   .nullish();
@@ -170,7 +176,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     'demote',
     'stage:change',
     'Take a version one rung down',
-    demoteBody,
+    moveDownBody,
     (version, body, common) => ({
       type: 'Demote',
       version,
@@ -206,7 +212,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     'restore',
     'stage:change',
     'Bring an archived version back',
-    restoreBody,
+    moveDownBody,
     (version, body, common) => ({
       type: 'Restore',
       version,

@@ -4,8 +4,9 @@ import type { NewVersion } from '#events/model/commands.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
-import { newVersionBody, versionFactsOf } from '../fields.ts';
+import { versionFactsOf } from '../fields.ts';
 import { commandHead } from '../request.ts';
+import { newVersionBody } from '../version-body.ts';
 import { answeredVersion, askModel, modelPath, noQuery } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
