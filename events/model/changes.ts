@@ -4,9 +4,12 @@ import type { ModelCommand, ModelPatch, ModelRefusal } from './commands.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import type { Model } from './model-row.ts';
 import { setDefault, versionRef } from './release.ts';
-import { modelResource } from './resource.ts';
+import { flatMetrics } from './metrics.ts';
+import type { Metric } from './metrics.ts';
+import { modelResource, versionResource } from './resource.ts';
 import { sameJson } from './same-json.ts';
 import { otherThanStored } from './stated.ts';
+import type { Stated } from './stated.ts';
 import type { ModelState } from './state.ts';
 import { evidenceFields } from './version-row.ts';
 import type { Version } from './version-row.ts';
@@ -72,16 +75,58 @@ export function updateModel(
   return { events };
 }
 
+/** The steps of a version's life, for who would write their outcome instead. */
+const stepsBy: Readonly<Record<string, readonly string[]>> = {
+  stage: ['promote', 'demote', 'deprecate', 'archive', 'restore'],
+  readiness: ['test', 'approve', 'reject', 'revoke-approval'],
+  activation: ['activate', 'deactivate'],
+  is_active: ['activate', 'deactivate'],
+};
+
+/** What was stated of a version and is not so, with the steps that would change it. */
+function againstStated(
+  { model }: ModelState,
+  version: Version,
+  stated: Stated,
+): { refusal: ModelRefusal } | null {
+  const { serial } = version.facts;
+  const fields = otherThanStored(stated, versionResource(version, model!), {
+    id: serial,
+    version_id: serial,
+    model_id: model!.serial,
+  });
+  if (fields.length === 0) return null;
+  const changed_by = Object.fromEntries(
+    Object.entries(stepsBy).filter(([field]) => fields.includes(field)),
+  );
+  return { refusal: { code: 'immutable', fields, changed_by } };
+}
+
+/** Answers show metrics flat, whatever their splits are; who writes that back changes none of them. */
+function withoutFlatView<Patch extends { metrics?: Metric[] | undefined }>(
+  { facts }: Version,
+  patch: Patch,
+): Patch {
+  const { metrics } = patch;
+  const isFlatView =
+    metrics !== undefined &&
+    metrics.every(({ split }) => split === null) &&
+    sameJson(flatMetrics(metrics), flatMetrics(facts.metrics));
+  return isFlatView ? { ...patch, metrics: undefined } : patch;
+}
+
 /** New evidence about a rejected version opens its judgement again. */
 export function updateVersion(
   state: ModelState,
   version: Version,
   command: Extract<ModelCommand, { type: 'UpdateVersion' }>,
 ): Outcome {
-  const { is_default, patch, reason } = command;
+  const { is_default, patch, stated, reason } = command;
   if (is_default === false && version.is_default)
     return { refusal: { code: 'immutable', fields: ['is_default'] } };
-  const changes = changesOf(version.facts, patch);
+  const against = againstStated(state, version, stated ?? {});
+  if (against !== null) return against;
+  const changes = changesOf(version.facts, withoutFlatView(version, patch));
   const events: ModelEvent[] = [];
   if (changes !== null) {
     events.push({ type: 'version.updated', data: { ...versionRef(version), ...changes } });

@@ -121,6 +121,7 @@ export type ModelCommand =
       type: 'UpdateVersion';
       patch: VersionPatch;
       is_default?: boolean | undefined;
+      stated?: Stated;
     })
   | (OnVersion & { type: 'DeleteVersion' })
   | (OnVersion & { type: 'RevokeApproval' })
@@ -324,7 +325,12 @@ export type ModelRefusal =
     }
   | { code: 'environment_protected'; environment: string; number: number; stage: Stage }
   | { code: 'pointer_protected'; pointer: Pointer; number: number; stage: Stage }
-  | { code: 'immutable'; fields: readonly string[] }
+  | {
+      code: 'immutable';
+      fields: readonly string[];
+      /** The calls that change a field, where there are such. */
+      changed_by?: Readonly<Record<string, readonly string[]>>;
+    }
   | { code: 'time_in_future'; field: string; value: string }
   | {
       code: 'traffic_invalid';

@@ -45,10 +45,14 @@ type Outcome = Decision<ModelEvent, ModelRefusal>;
 
 /** The version that a caller means, or null. `latest` is the newest that is not archived. */
 export function findVersion(state: ModelState, ref: VersionRef): Version | null {
-  const byNumber = (number: number | null | undefined): Version | null => {
-    const version = state.versions.get(number ?? 0);
-    return version === undefined || version.deleted_at !== null ? null : version;
-  };
+  const version = findVersionOrTombstone(state, ref);
+  return version === null || version.deleted_at !== null ? null : version;
+}
+
+/** The same, also where it is deleted: its number, label and id never mean another. */
+export function findVersionOrTombstone(state: ModelState, ref: VersionRef): Version | null {
+  const byNumber = (number: number | null | undefined): Version | null =>
+    state.versions.get(number ?? 0) ?? null;
   switch (ref.by) {
     case 'number':
       return byNumber(ref.number);
@@ -70,7 +74,8 @@ export function findVersion(state: ModelState, ref: VersionRef): Version | null 
     case 'latest': {
       for (let number = state.model?.last_number ?? 0; number > 0; number--) {
         const version = byNumber(number);
-        if (version !== null && version.stage !== 'archived') return version;
+        if (version !== null && version.stage !== 'archived' && version.deleted_at === null)
+          return version;
       }
       return null;
     }
@@ -249,7 +254,9 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
     case 'SetDefault':
     case 'CreateBinding':
     case 'Deploy': {
-      const version = findVersion(state, command.version);
+      // asking to delete what is deleted changes nothing
+      const find = command.type === 'DeleteVersion' ? findVersionOrTombstone : findVersion;
+      const version = find(state, command.version);
       if (version === null)
         return { refusal: { code: 'version_not_found', version: showVersionRef(command.version) } };
       return decideVersion(state, version, command);

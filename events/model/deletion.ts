@@ -60,6 +60,7 @@ export function deleteVersion(
   version: Version,
   { at, reason }: Common,
 ): Outcome {
+  if (version.deleted_at !== null) return { events: [] };
   const blocking = [...usesOf(state, version, at), ...childrenOf(state, version)];
   if (blocking.length > 0)
     return { refusal: { code: 'in_use', number: version.facts.number, blocking } };

@@ -125,6 +125,7 @@ export function versionResource(version: Version, model: Pick<Model, 'name'> & S
     archived_at: version.archived_at,
     archive_cause: version.archive_cause,
     last_used_at: version.last_used_at,
+    deleted_at: version.deleted_at,
     position: model.position,
     stream_version: model.stream_version,
   };

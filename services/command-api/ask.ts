@@ -405,7 +405,9 @@ export function openAsk(options: {
           stream: asked.stream,
           ...moved,
         });
-      if (type === 'model.updated' || (asked.bytes ?? 0) > surelySmallBytes) assertFits(data);
+      // a small body may add to what is large already
+      const mayGrow = type === 'model.updated' || type === 'version.updated';
+      if (mayGrow || (asked.bytes ?? 0) > surelySmallBytes) assertFits(data);
       return {
         id: newId(),
         type,

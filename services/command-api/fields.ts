@@ -289,7 +289,7 @@ export { prose, time, word };
 
 export type WrittenMetrics = Record<string, number | Record<string, number>>;
 
-function metricsOf(written: WrittenMetrics | null | undefined): Metric[] {
+export function metricsOf(written: WrittenMetrics | null | undefined): Metric[] {
   const list: Metric[] = [];
   for (const [key, value] of Object.entries(written ?? {}))
     if (typeof value === 'number') list.push({ name: key, split: null, value });

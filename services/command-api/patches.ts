@@ -1,14 +1,17 @@
 // What callers may change of a model, a version and a binding, and what they may only say as it is.
 import { z } from 'zod';
 import { bindingStatuses } from '#events/model/binding-events.ts';
+import { namedBody, standsFor } from './document-names.ts';
 import {
   bindingFields,
   freeJson,
   freeObject,
+  metricsOf,
   modelFields,
   modelName,
   patchedTags,
   prose,
+  versionFields,
   word,
 } from './fields.ts';
 
@@ -74,6 +77,96 @@ export function modelPatchOf({
 }: z.infer<typeof modelPatchBody>) {
   const { changes: patch, stated } = parted(body, modelStated);
   return { name, is_active, patch, stated };
+}
+
+const versionStated = asStored(
+  'id',
+  'version_id',
+  'model_id',
+  'model_name',
+  'serial',
+  'number',
+  'label',
+  'version',
+  'stage',
+  'readiness',
+  'status',
+  'activation',
+  'is_active',
+  'aliases',
+  'artifact',
+  'content_digest',
+  'hash',
+  'checksum',
+  'size_bytes',
+  'file_size',
+  'file_path',
+  'artifact_uri',
+  'archive_uri',
+  'files',
+  'format',
+  'framework',
+  'model_type',
+  'signature',
+  'input_shape',
+  'output_shape',
+  'metrics_by_split',
+  'accuracy',
+  'precision',
+  'recall',
+  'f1_score',
+  'mAP',
+  'hyperparameters',
+  'training_config',
+  'runtime_environment',
+  'lineage',
+  'deployed_to',
+  'deployment_config',
+  'created_at',
+  'created_by',
+  'declared_by',
+  'updated_at',
+  'stage_changed_at',
+  'promoted_at',
+  'deprecated_at',
+  'sunset_at',
+  'archived_at',
+  'archive_cause',
+  'last_used_at',
+  'deleted_at',
+  'position',
+  'stream_version',
+);
+
+/** null clears; `tags` and `metadata` merge by key, `metrics` are replaced whole. */
+export const versionPatchBody = namedBody(
+  {
+    description: versionFields.description,
+    region: versionFields.region,
+    metrics: versionFields.metrics,
+    evaluated_at: versionFields.evaluated_at,
+    eval_score: versionFields.eval_score,
+    cost_per_1k: versionFields.cost_per_1k,
+    slo_ok: versionFields.slo_ok,
+    release_notes: versionFields.release_notes,
+    tags: patchedTags,
+    metadata: freeObject.nullish(),
+    is_default: z.boolean().optional(),
+    reason,
+    ...versionStated,
+  },
+  { storage_uri: standsFor('artifact_uri', freeJson) },
+);
+
+export function versionPatchOf({
+  reason: _reason,
+  is_default,
+  metrics,
+  ...body
+}: z.infer<typeof versionPatchBody>) {
+  const { changes, stated } = parted(body, versionStated);
+  const patch = { ...changes, metrics: metrics === undefined ? undefined : metricsOf(metrics) };
+  return { is_default, patch, stated };
 }
 
 const bindingStated = asStored(

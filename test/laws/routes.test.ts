@@ -72,6 +72,8 @@ const contract = `
 POST /models · GET /models · GET /models/:model · PATCH /models/:model · PUT /models/:model
 DELETE /models/:model · POST /models/:model/restore
 POST /models/:model/versions · GET /models/:model/versions · GET /models/:model/versions/:version
+PATCH /models/:model/versions/:version · PUT /models/:model/versions/:version · DELETE /models/:model/versions/:version
+PATCH /versions/:id · PUT /versions/:id · DELETE /versions/:id
 POST /models/:model/versions/:version/test · POST /models/:model/versions/:version/approve
 POST /models/:model/versions/:version/reject · POST /models/:model/versions/:version/promote
 POST /models/:model/versions/:version/demote · POST /models/:model/versions/:version/deprecate

@@ -234,6 +234,23 @@ describe('a version', () => {
     given(...modelWith(2), defaultChanged(2, 1), versionDeleted(1))
       .when({ type: 'Activate', version })
       .isRefused({ code: 'version_not_found', version: '1' }));
+  test('that is deleted is not deleted again', () =>
+    given(...modelWith(2), defaultChanged(2, 1), versionDeleted(1))
+      .when({ type: 'DeleteVersion', version })
+      .changesNothing());
+  test('is no other than its caller says it is', () =>
+    given(...modelWith(1))
+      .when({
+        type: 'UpdateVersion',
+        version,
+        patch: { eval_score: 0.9 },
+        stated: { number: 1, version_id: versionId(1), readiness: 'approved' },
+      })
+      .isRefused({
+        code: 'immutable',
+        fields: ['readiness'],
+        changed_by: { readiness: ['test', 'approve', 'reject', 'revoke-approval'] },
+      }));
 });
 
 describe('a rollback', () => {

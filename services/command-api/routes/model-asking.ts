@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { Common, ModelCommand, ModelRefusal, VersionRef } from '#events/model/commands.ts';
-import { findVersion } from '#events/model/decide.ts';
+import { findVersionOrTombstone } from '#events/model/decide.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import { versionResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
@@ -48,7 +48,7 @@ export function answeredVersion(ref: VersionRef) {
   return (state: ModelState, events: Events) => {
     const last = events.findLast(({ type }) => type !== 'promotion.staled');
     const named = last !== undefined && 'number' in last.data ? last.data.number : null;
-    return versionAnswer(state, named ?? findVersion(state, ref)!.facts.number);
+    return versionAnswer(state, named ?? findVersionOrTombstone(state, ref)!.facts.number);
   };
 }
 

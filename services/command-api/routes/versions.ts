@@ -1,13 +1,16 @@
 // Writes on the versions of a model.
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { NewVersion } from '#events/model/commands.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
-import { versionFactsOf } from '../fields.ts';
+import { reasonBody, versionFactsOf, versionRefOf } from '../fields.ts';
+import { versionPatchBody, versionPatchOf } from '../patches.ts';
 import { commandHead } from '../request.ts';
+import type { CommandHead } from '../request.ts';
 import { newVersionBody } from '../version-body.ts';
-import { answeredVersion, askModel, modelPath, noQuery } from './model-asking.ts';
+import { answeredVersion, askModel, modelPath, noQuery, versionPath } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
 /** A stage above development is a promotion, and asks for the right to promote. */
@@ -15,6 +18,14 @@ function assertMayStage(request: FastifyRequest, stage: NewVersion['stage']): vo
   if (stage !== 'development' && !request.principal.somewhere.has('stage:change'))
     throw new Problem('forbidden', { required_permission: 'stage:change' });
 }
+
+/** An id, or a serial. */
+const ownPath = z.strictObject({
+  id: z.union(
+    [z.uuid(), z.string().regex(/^[0-9]{1,9}$/)],
+    'must be the id or the serial of a version',
+  ),
+});
 
 export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): void {
   server.post(
@@ -52,4 +63,81 @@ export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): voi
       );
     },
   );
+
+  /** The version that a path names: under its model, or by its own id or serial. */
+  type Named = { model: string; version: string } | { id: string };
+  async function find(head: CommandHead, named: Named) {
+    if ('id' in named) return await resolve.version(head.tenant, named.id);
+    const found = await resolve.model(head, named.model);
+    return { ...found, ref: versionRefOf(named.version) };
+  }
+
+  async function change(
+    request: FastifyRequest<{ Params: Named; Body: z.infer<typeof versionPatchBody> }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const head = commandHead(request, { reason: request.body.reason });
+    const { ref, ...found } = await find(head, request.params);
+    const wanted = versionPatchOf(request.body);
+    return await askModel(
+      ask,
+      reply,
+      head,
+      found,
+      200,
+      (common) => ({ type: 'UpdateVersion', version: ref, ...wanted, ...common }),
+      answeredVersion(ref),
+    );
+  }
+
+  async function remove(
+    request: FastifyRequest<{ Params: Named; Body: z.infer<typeof reasonBody> }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const head = commandHead(request, request.body);
+    const { ref, ...found } = await find(head, request.params);
+    return await askModel(
+      ask,
+      reply,
+      head,
+      found,
+      200,
+      (common) => ({ type: 'DeleteVersion', version: ref, ...common }),
+      answeredVersion(ref),
+    );
+  }
+
+  /** The same calls where a version is named under its model and where it is named by itself. */
+  for (const [path, params] of [
+    ['/models/:model/versions/:version', versionPath],
+    ['/versions/:id', ownPath],
+  ] as const) {
+    const changing = {
+      config: { permission: 'version:write' },
+      schema: {
+        summary:
+          'Change what is said of a version, or make it the default; what is absent stays, null clears',
+        tags: ['versions'],
+        params,
+        body: versionPatchBody,
+        querystring: noQuery,
+      },
+    } as const;
+    server.patch(path, changing, change);
+    server.put(path, changing, change);
+    server.delete(
+      path,
+      {
+        config: { permission: 'version:archive' },
+        schema: {
+          summary: 'Delete a version that nothing uses; its number and label are never given again',
+          tags: ['versions'],
+          params,
+          body: reasonBody,
+          querystring: noQuery,
+        },
+      },
+      remove,
+    );
+  }
 }

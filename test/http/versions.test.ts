@@ -1,0 +1,201 @@
+// A version is changed and deleted, named under its model or by itself: what a body may say, and what the answer shows.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openApis } from './api.ts';
+import type { Answer, Api } from './api.ts';
+
+let opened: Awaited<ReturnType<typeof openApis>>;
+let api: Api;
+beforeAll(async () => {
+  opened = await openApis(1);
+  api = opened.apis[0]!;
+});
+afterAll(() => opened.close());
+
+type Body = Record<string, unknown>;
+const bodyOf = ({ body }: Answer): Body => body;
+
+let names = 0;
+/** A model's second version: the first is its default. */
+async function aVersion(facts: object = {}): Promise<{ model: string; path: string; body: Body }> {
+  const model = `versioned-${++names}`;
+  await api.post('/models', { name: model });
+  await api.post(`/models/${model}/versions`, { label: 'v1' });
+  const made = await api.post(`/models/${model}/versions`, { label: 'v2', ...facts });
+  expect(made.status, JSON.stringify(made.body)).toBe(201);
+  return { model, path: `/models/${model}/versions/v2`, body: bodyOf(made) };
+}
+
+const typesOf = async (model: string): Promise<unknown[]> => {
+  const { items } = bodyOf(await api.get(`/events?model=${model}`)) as {
+    items: { type: string }[];
+  };
+  return items.slice(4).map(({ type }) => type);
+};
+
+describe.each(['PATCH', 'PUT'])('%s of a version', (method) => {
+  const change = (path: string, body: object): Promise<Answer> =>
+    api.ask(method, `/api/v1${path}`, { body });
+
+  test('is the same under its model, by its id and by its serial, with and without a prefix', async () => {
+    const { path, body } = await aVersion();
+    const ways = [
+      `/api/v1${path}`,
+      path,
+      `/api/v1/versions/${String(body['id'])}`,
+      `/versions/${String(body['serial'])}`,
+    ];
+    for (const [nth, way] of ways.entries())
+      expect(await api.ask(method, way, { body: { eval_score: nth / 10 } })).toMatchObject({
+        status: 200,
+        body: { id: body['id'], number: 2, eval_score: nth / 10, stream_version: 5 + nth },
+      });
+  });
+
+  test('leaves what is absent, clears by null, merges tags and metadata, and replaces metrics', async () => {
+    const { path } = await aVersion({
+      region: 'eu',
+      cost_per_1k: 0.01,
+      tags: { a: '1', b: '2' },
+      metrics: { accuracy: 0.9, auc: 0.8 },
+    });
+    const changed = await change(path, {
+      description: 'better',
+      cost_per_1k: null,
+      slo_ok: true,
+      tags: { b: null },
+      metrics: { accuracy: 0.95 },
+    });
+    expect(changed).toMatchObject({
+      status: 200,
+      body: {
+        description: 'better',
+        region: 'eu',
+        cost_per_1k: null,
+        slo_ok: true,
+        accuracy: 0.95,
+      },
+    });
+    expect(bodyOf(changed)).toMatchObject({ metrics: { accuracy: 0.95 }, tags: { a: '1' } });
+    expect(bodyOf(changed)['metrics']).not.toHaveProperty('auc');
+  });
+
+  test('changes it and makes it the default in one append', async () => {
+    const { model, path } = await aVersion();
+    const changed = await change(path, { release_notes: 'new', is_default: true });
+    expect(changed).toMatchObject({ status: 200, body: { number: 2, is_default: true } });
+    expect(await typesOf(model)).toEqual(['version.updated', 'default.changed']);
+    expect(await change(path, { is_default: false })).toMatchObject({
+      status: 422,
+      body: { code: 'immutable', fields: ['is_default'] },
+    });
+  });
+
+  test('of all that was read changes nothing, whatever splits its metrics have', async () => {
+    const { model, path, body } = await aVersion({
+      content_digest: { sha256: 'a'.repeat(64) },
+      artifact_uri: 's3://models/one',
+      metrics: { test: { accuracy: 0.9 }, training: { accuracy: 0.99, loss: 0.1 } },
+      evaluated_at: '2026-01-01T00:00:00+02:00',
+      signature: { input_shape: [1, 2] },
+      lineage: { data_versions: ['d1'] },
+      tags: { a: 'b' },
+      metadata: { c: [] },
+    });
+    expect(await change(path, body)).toMatchObject({ status: 200, body });
+    expect(await typesOf(model)).toEqual([]);
+  });
+
+  test('refuses a stage, and names the steps that lead there', async () => {
+    const { model, path } = await aVersion();
+    const refused = await change(path, { stage: 'production', description: 'never' });
+    expect(refused).toMatchObject({ status: 422, body: { code: 'immutable', fields: ['stage'] } });
+    expect(bodyOf(refused)['changed_by']).toMatchObject({
+      stage: expect.arrayContaining(['promote']) as unknown,
+    });
+    expect(await change(path, { stage: 'development' })).toMatchObject({ status: 200 });
+    expect(await typesOf(model)).toEqual([]);
+  });
+
+  test.each([
+    [{ label: 'v3' }, 'label'],
+    [{ version: 'v3' }, 'version'],
+    [{ hash: 'b'.repeat(64) }, 'hash'],
+    [{ content_digest: null }, 'content_digest'],
+    [{ artifact_uri: 's3://elsewhere' }, 'artifact_uri'],
+    [{ storage_uri: 's3://elsewhere' }, 'artifact_uri'],
+    [{ model_id: 99_999 }, 'model_id'],
+    [{ accuracy: 0.5 }, 'accuracy'],
+  ])('refuses %j', async (body, field) => {
+    const { path } = await aVersion({ content_digest: { sha256: 'a'.repeat(64) } });
+    expect(await change(path, body)).toMatchObject({
+      status: 422,
+      body: { code: 'immutable', fields: [field] },
+    });
+  });
+
+  test('finds no version that is not there', async () => {
+    const { model } = await aVersion();
+    for (const path of [
+      `/models/${model}/versions/7`,
+      '/versions/999999',
+      '/versions/01940000-0000-7000-8000-000000000000',
+    ])
+      expect(await change(path, {})).toMatchObject({
+        status: 404,
+        body: { code: 'version_not_found' },
+      });
+    expect((await change('/versions/v1', {})).status).toBe(422);
+  });
+});
+
+describe('a deleted version', () => {
+  test('is answered as its tombstone, again and again, and takes no command', async () => {
+    const { model, path, body } = await aVersion();
+    const deleted = await api.delete(path, { body: { reason: 'wrong data' } });
+    expect(deleted).toMatchObject({ status: 200, body: { id: body['id'], number: 2 } });
+    expect(bodyOf(deleted)['deleted_at']).toBe(bodyOf(deleted)['updated_at']);
+    for (const again of [
+      path,
+      `/models/${model}/versions/2`,
+      `/versions/${String(body['id'])}`,
+      `/versions/${String(body['serial'])}`,
+    ])
+      expect(await api.delete(again)).toMatchObject({ status: 200, body: deleted.body });
+    for (const asked of [
+      api.patch(path, {}),
+      api.post(`${path}/promote`, { to_stage: 'staging' }),
+      api.patch(`/versions/${String(body['id'])}`, {}),
+    ])
+      expect(await asked).toMatchObject({ status: 404, body: { code: 'version_not_found' } });
+    expect(await typesOf(model)).toEqual(['version.deleted']);
+  });
+
+  test('gives number and label to no other', async () => {
+    const { model, path } = await aVersion({ content_digest: { sha256: 'c'.repeat(64) } });
+    await api.delete(path);
+    expect(await api.post(`/models/${model}/versions`, { label: 'v2' })).toMatchObject({
+      status: 409,
+      body: { code: 'version_exists', by: 'label' },
+    });
+    const bytes = { content_digest: { sha256: 'c'.repeat(64) } };
+    expect(await api.post(`/models/${model}/versions`, bytes)).toMatchObject({
+      status: 201,
+      body: { number: 3 },
+    });
+  });
+
+  test('hands the default on, and is none that somebody uses', async () => {
+    const { model, path } = await aVersion();
+    await api.delete(`/models/${model}/versions/v1`);
+    expect(bodyOf(await api.patch(`/models/${model}`, {}))).toMatchObject({
+      default_version: 2,
+      version_count: 1,
+      latest_version: 2,
+    });
+    await api.post(`${path}/promote`, { to_stage: 'production' });
+    expect(await api.delete(path)).toMatchObject({
+      status: 409,
+      body: { code: 'in_use', blocking: [{ kind: 'production' }] },
+    });
+  });
+});
