@@ -128,6 +128,10 @@ export type EventLog = {
    * A statement of its own, so that nobody holds a snapshot.
    */
   readAll: (afterPosition: number, limit: number, filter?: EventFilter) => Promise<RecordedEvent[]>;
+  /** The last position recorded at this time (RFC 3339) or before; 0 if there was none. */
+  positionAt: (time: string) => Promise<number>;
+  /** The stream whose model was the last to be given a name, up to a position; it may have lost it again. */
+  findNamed: (tenant: string, name: string, position: number) => Promise<string | null>;
   readEvent: (id: string) => Promise<RecordedEvent | null>;
   /** Current versions (0 for an unknown stream) and recorded commands, in one round trip. */
   lookUp: (
@@ -136,12 +140,12 @@ export type EventLog = {
   ) => Promise<{ versions: Map<string, number>; commands: Map<string, RecordedCommand> }>;
   /** Which stream holds each claim; an unheld claim is absent. */
   findClaims: (claims: readonly string[]) => Promise<Map<string, string>>;
-  /** The stream in which a serial was given, with the version's number for a version. */
+  /** The stream in which a serial was given, with number and id of the version for a version. */
   findSerial: (
     tenant: string,
     kind: SerialKind,
     serial: number,
-  ) => Promise<{ stream: string; number: number | null } | null>;
+  ) => Promise<{ stream: string; number: number | null; version_id: string | null } | null>;
   /** Whether a model's stream is now in one of the scopes. */
   isInScope: (stream: string, scopes: readonly Scope[]) => Promise<boolean>;
   /** The stream in which a deployment with this id began. */

@@ -178,6 +178,18 @@ export function openMemoryLog(
           return isWithin;
         });
     },
+    positionAt: async (time) =>
+      events.findLast((event) => event.recorded_at <= time)?.position ?? 0,
+    async findNamed(tenant, name, position) {
+      const found = events.findLast(
+        (event) =>
+          event.tenant === tenant &&
+          event.position <= position &&
+          ['model.registered', 'model.renamed', 'model.restored'].includes(event.type) &&
+          (event.data as { name: string }).name === name,
+      );
+      return found?.stream ?? null;
+    },
     readEvent: async (id) => events.find((event) => event.id === id) ?? null,
     lookUp: async (streams, commandIds) => ({
       versions: new Map(streams.map((stream) => [stream, versionOf(stream)])),
@@ -207,6 +219,7 @@ export function openMemoryLog(
       return {
         stream: found.stream,
         number: (found.data as { number?: number }).number ?? null,
+        version_id: (found.data as { version_id?: string }).version_id ?? null,
       };
     },
     isInScope: async (stream, scopes) =>

@@ -2,7 +2,7 @@
 import type { Decider, Decision } from '../decider.ts';
 import { isDigits } from '../names.ts';
 import { activate, deactivate } from './activation.ts';
-import { aliased, removeAlias, setAlias } from './aliases.ts';
+import { removeAlias, setAlias } from './aliases.ts';
 import { createBinding, removeBinding, updateBinding } from './bindings.ts';
 import { updateModel, updateVersion } from './changes.ts';
 import type { Common, ModelCommand, ModelRefusal, NewVersion, VersionRef } from './commands.ts';
@@ -39,67 +39,10 @@ import type { Deployment } from './deployment-row.ts';
 import { evolveModelState, forkModelState, initialModelState } from './state.ts';
 import type { ModelState } from './state.ts';
 import { shiftTraffic } from './traffic.ts';
+import { findVersion, findVersionOrTombstone, showVersionRef } from './version-ref.ts';
 import type { Version } from './version-row.ts';
 
 type Outcome = Decision<ModelEvent, ModelRefusal>;
-
-/** The version that a caller means, or null. `latest` is the newest that is not archived. */
-export function findVersion(state: ModelState, ref: VersionRef): Version | null {
-  const version = findVersionOrTombstone(state, ref);
-  return version === null || version.deleted_at !== null ? null : version;
-}
-
-/** The same, also where it is deleted: its number, label and id never mean another. */
-export function findVersionOrTombstone(state: ModelState, ref: VersionRef): Version | null {
-  const byNumber = (number: number | null | undefined): Version | null =>
-    state.versions.get(number ?? 0) ?? null;
-  switch (ref.by) {
-    case 'number':
-      return byNumber(ref.number);
-    case 'label':
-      return byNumber(state.numberByLabel.get(ref.label));
-    case 'text': {
-      const { text } = ref;
-      return byNumber(
-        state.numberByLabel.get(text) ??
-          (isDigits(text) ? Number(text) : state.numberByVersionId.get(text)),
-      );
-    }
-    case 'id':
-      return byNumber(state.numberByVersionId.get(ref.version_id));
-    case 'alias':
-      return byNumber(aliased(state, ref.alias));
-    case 'default':
-      return byNumber(state.model?.default_number);
-    case 'latest': {
-      for (let number = state.model?.last_number ?? 0; number > 0; number--) {
-        const version = byNumber(number);
-        if (version !== null && version.stage !== 'archived' && version.deleted_at === null)
-          return version;
-      }
-      return null;
-    }
-  }
-}
-
-/** The reference as the caller wrote it, for a refusal. */
-export function showVersionRef(ref: VersionRef): string {
-  switch (ref.by) {
-    case 'number':
-      return String(ref.number);
-    case 'label':
-      return ref.label;
-    case 'text':
-      return ref.text;
-    case 'id':
-      return ref.version_id;
-    case 'alias':
-      return `@${ref.alias}`;
-    case 'default':
-    case 'latest':
-      return ref.by;
-  }
-}
 
 function registerModel(
   state: ModelState,

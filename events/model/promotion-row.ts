@@ -53,6 +53,10 @@ export function progressOf(request: PromotionRequest): PromotionState {
   return approvalsGiven(request) >= request.approvals_required ? 'approved' : 'open';
 }
 
+/** The same at a time: past its own a request counts as expired, whether or not the event is written. */
+export const progressAt = (request: PromotionRequest, at: string): PromotionState =>
+  request.state === 'open' && at >= request.expires_at ? 'expired' : progressOf(request);
+
 /** Decisions are only recorded of who may decide, and any change since ends the request. */
 export const approvalsGiven = ({ decisions }: PromotionRequest): number =>
   decisions.filter(({ decision }) => decision === 'approve').length;

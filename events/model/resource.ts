@@ -3,7 +3,7 @@ import { flatMetrics, metricsBySplit } from './metrics.ts';
 import type { Binding } from './binding-row.ts';
 import type { Deployment } from './deployment-row.ts';
 import type { Model } from './model-row.ts';
-import { approvalsGiven, progressOf } from './promotion-row.ts';
+import { approvalsGiven, progressAt } from './promotion-row.ts';
 import type { PromotionRequest } from './promotion-row.ts';
 import type { Version } from './version-row.ts';
 
@@ -201,14 +201,12 @@ export function bindingResource(binding: Binding, model: Pick<Model, 'name'> & S
   };
 }
 
-/** @param at when it is shown: past its time a request counts as expired, whether or not the event is written */
+/** @param at when it is shown */
 export function promotionResource(
   request: PromotionRequest,
   model: Pick<Model, 'name'> & StreamPlace,
   at: string,
 ) {
-  const progress = progressOf(request);
-  const isOver = request.state === 'open' && at >= request.expires_at;
   return {
     id: request.promotion_request_id,
     promotion_request_id: request.promotion_request_id,
@@ -220,7 +218,7 @@ export function promotionResource(
     version: request.label ?? String(request.number),
     from_stage: request.from_stage,
     to_stage: request.to_stage,
-    state: isOver ? 'expired' : progress,
+    state: progressAt(request, at),
     approvals_required: request.approvals_required,
     approvals_given: approvalsGiven(request),
     missing_approvals: Math.max(0, request.approvals_required - approvalsGiven(request)),

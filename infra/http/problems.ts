@@ -93,6 +93,10 @@ const codes = {
   },
   traffic_invalid: { status: 422, title: 'The share of traffic does not fit the strategy' },
   immutable: { status: 422, title: 'These fields cannot be changed' },
+  as_of_too_wide: {
+    status: 422,
+    title: 'There were too many models then for one list; ask for one model, or read GET /events',
+  },
   time_in_future: { status: 422, title: 'The time has not come yet' },
   role_above_own: { status: 403, title: 'Nobody gives a role above their own' },
   key_reused: { status: 422, title: 'The Idempotency-Key was used for another request' },

@@ -411,6 +411,32 @@ export function openPostgresLog(options: {
       return (await rows<EventRow>(name, text, values)).map(recordedEvent);
     },
 
+    async positionAt(at) {
+      // positions have no gap and times rise with them, so that halving finds it in a few looks
+      const [row] = await rows<{ position: string }>(
+        'position_at',
+        `with recursive halving as (
+           select 0::bigint as low, (select position from log.log_head) as high
+           union all
+           select case when e.recorded_at <= $1 then e.position else h.low end,
+             case when e.recorded_at <= $1 then h.high else e.position - 1 end
+           from halving h join log.events e on e.position = (h.low + h.high + 1) / 2 where h.low < h.high)
+         select low as position from halving where low = high`,
+        [at],
+      );
+      return Number(row!.position);
+    },
+
+    async findNamed(tenant, name, position) {
+      const [row] = await rows<{ stream: string }>(
+        'find_named',
+        `select stream from log.events where tenant = $1 and data ->> 'name' = $2 and position <= $3
+         and type in ('model.registered', 'model.renamed', 'model.restored') order by position desc limit 1`,
+        [tenant, name, position],
+      );
+      return row?.stream ?? null;
+    },
+
     async readEvent(id) {
       const [row] = await rows<EventRow>(
         'read_event',
@@ -451,9 +477,13 @@ export function openPostgresLog(options: {
     },
 
     async findSerial(tenant, kind: SerialKind, serial) {
-      const [row] = await rows<{ stream: string; number: number | null }>(
+      const [row] = await rows<{
+        stream: string;
+        number: number | null;
+        version_id: string | null;
+      }>(
         'find_serial',
-        `select stream, (data ->> 'number')::int as number from log.events
+        `select stream, (data ->> 'number')::int as number, data ->> 'version_id' as version_id from log.events
          where tenant = $1 and type = $2 and serial = $3 limit 1`,
         [tenant, kind === 'model' ? 'model.registered' : 'model.versioned', serial],
       );

@@ -4,7 +4,7 @@ import type { NewVersion, VersionRef } from '#events/model/commands.ts';
 import { splits, strategies } from '#events/model/shapes.ts';
 import type { ModelEventData } from '#events/model/events.ts';
 import type { Metric } from '#events/model/metrics.ts';
-import { isDigits, isUuid, labelFault, modelNameFault } from '#events/names.ts';
+import { labelFault, modelNameFault } from '#events/names.ts';
 import { artifactUriFault } from './artifact-uri.ts';
 import { credentialPaths, looksLikeCredential } from './credential-keys.ts';
 import { namedBody, standsFor } from './document-names.ts';
@@ -286,6 +286,7 @@ export const bodyVersionRef = (version: z.infer<typeof bodyVersion>): VersionRef
   typeof version === 'number' ? { by: 'number', number: version } : { by: 'text', text: version };
 
 export { prose, time, word };
+export { versionRefOf } from '#events/model/version-ref.ts';
 
 export type WrittenMetrics = Record<string, number | Record<string, number>>;
 
@@ -374,11 +375,3 @@ export const alias = z
     /^[A-Za-z][A-Za-z0-9._-]*$/,
     'must begin with a letter, then letters, digits, ".", "_" or "-"',
   );
-
-/** `{version}` in a path: a number, a label, an id, `default`, `latest` or `@alias`; digits are the number. */
-export function versionRefOf(text: string): VersionRef {
-  if (text === 'default' || text === 'latest') return { by: text };
-  if (text.startsWith('@')) return { by: 'alias', alias: text.slice(1) };
-  if (isDigits(text)) return { by: 'number', number: Number(text) };
-  return isUuid(text) ? { by: 'id', version_id: text.toLowerCase() } : { by: 'label', label: text };
-}

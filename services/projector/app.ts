@@ -14,6 +14,7 @@ import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger, LogLevel } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import { openAnswers } from './answers.ts';
+import { openAsOf } from './as-of.ts';
 import { shareAnswers } from './coalesce.ts';
 import { openFind } from './find.ts';
 import { openFreshness } from './freshness.ts';
@@ -91,8 +92,10 @@ export function projectorApp(deps: {
   const reading: Reading = {
     reader,
     find: openFind(reader),
-    findSerial: log.findSerial,
+    log,
     freshness,
+    asOf: openAsOf(log, clock),
+    clock,
     share: shareAnswers<string>(),
     answers,
   };
@@ -159,7 +162,7 @@ export function projectorApp(deps: {
       comparisonRoutes(server, reading);
       deploymentReadRoutes(server, reading);
       bindingReadRoutes(server, reading);
-      promotionRequestReadRoutes(server, reading, clock);
+      promotionRequestReadRoutes(server, reading);
       statsRoutes(server, reading);
     },
 

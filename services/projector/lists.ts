@@ -93,6 +93,34 @@ function valueOf(token: string, order: Order): string {
 }
 
 /**
+ * A page of rows that are all in memory, in an order of theirs.
+ * @param valueOf what the rows are ordered by; no two share it
+ * @throws Problem `invalid` for a page that cannot be
+ */
+export function pageOf<Row>(
+  rows: readonly Row[],
+  query: PageQuery,
+  order: Order,
+  valueOf: (row: Row) => string | number,
+): ListPage<Row> {
+  const { limit, offset, after } = placeOf(query, order);
+  const sign = order.direction === 'asc' ? 1 : -1;
+  const compare = (left: string | number, right: string | number): number =>
+    sign * (left < right ? -1 : Number(left > right));
+  const from = order.type === 'bigint' && after !== null ? Number(after) : after;
+  const beyond = rows
+    .filter((row) => from === null || compare(valueOf(row), from) > 0)
+    .toSorted((left, right) => compare(valueOf(left), valueOf(right)));
+  const shown = beyond.slice(offset, offset + limit);
+  return {
+    rows: shown,
+    nextPageToken:
+      beyond.length > offset + limit ? tokenOf(order, String(valueOf(shown.at(-1)!))) : null,
+    totalCount: rows.length,
+  };
+}
+
+/**
  * Reads a page. The rows, the count and the next page's beginning are of one moment.
  * @throws Problem `invalid` for a page that cannot be; LogUnavailable
  */

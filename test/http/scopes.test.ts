@@ -92,6 +92,24 @@ describe('a member', () => {
         );
   });
 
+  test('sees of then what is of the team today, and nothing else', async () => {
+    const { position } = (await registry.get('/models/nobodys')).body as unknown as {
+      position: number;
+    };
+    const then = `as_of=${position}`;
+    expect(names(await registry.get(`/models?${then}`, leo))).toEqual(['risky']);
+    expect((await registry.get(`/deployments?${then}`, leo)).body).toMatchObject({
+      items: [{ environment: 'risky' }],
+      total_count: 1,
+    });
+    for (const path of ['', '/versions', '/versions/1'])
+      for (const [name, status] of [
+        ['risky', 200],
+        ['nobodys', 404],
+      ] as const)
+        expect((await registry.get(`/models/${name}${path}?${then}`, leo)).status).toBe(status);
+  });
+
   test('sees one who is not of the team exactly as one who is not there', async () => {
     const hidden = (await registry.get('/models/fraudulent')).body as { id?: string };
     const nowhere = '01940000-0000-7000-8000-000000000000';

@@ -347,8 +347,12 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         expect(await log.findSerial('t', 'model', 2)).toEqual({
           stream: 'model:t:b',
           number: null,
+          version_id: null,
         });
-        expect(await log.findSerial('t', 'version', 2)).toEqual({ stream: 'model:t:b', number: 1 });
+        expect(await log.findSerial('t', 'version', 2)).toMatchObject({
+          stream: 'model:t:b',
+          number: 1,
+        });
         expect(await log.findSerial('t', 'model', 3)).toBeNull();
         expect(await log.findSerial('other', 'model', 1)).toBeNull();
       });
@@ -459,6 +463,35 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         expect(await log.findBinding('t', 'b1')).toBe('model:t:d');
         expect(await log.findBinding('other', 'b1')).toBeNull();
         expect(await log.findBinding('t', 'b2')).toBeNull();
+      });
+
+      it('for who was last given a name, up to a position', async () => {
+        const named = (n: number, type: string, name: string) =>
+          asked({ events: [noted({ n, name }, { type })] });
+        const before = (await log.head()).position;
+        await log.append([entryOf('model:t:d', 0, named(6, 'model.registered', 'ä b'))]);
+        await log.append([entryOf('model:t:d', 1, named(7, 'model.renamed', 'c'))]);
+        await log.append([entryOf('model:t:e', 0, named(8, 'model.restored', 'ä b'))]);
+        await log.append([entryOf('model:t:e', 1, named(9, 'model.updated', 'c'))]);
+        const heldAt = async (name: string, after: number, tenant = 't') =>
+          await log.findNamed(tenant, name, before + after);
+        expect(await heldAt('ä b', 0)).toBeNull();
+        expect(await heldAt('ä b', 1)).toBe('model:t:d');
+        expect(await heldAt('ä b', 2)).toBe('model:t:d');
+        expect(await heldAt('ä b', 3)).toBe('model:t:e');
+        expect(await heldAt('c', 1)).toBeNull();
+        expect(await heldAt('c', 4)).toBe('model:t:d');
+        expect(await heldAt('ä b', 4, 'other')).toBeNull();
+      });
+
+      it('for the position at a time', async () => {
+        const events = await log.readAll(0, pageEventsMax);
+        for (const { recorded_at } of events) {
+          const last = events.findLast((event) => event.recorded_at <= recorded_at)!;
+          expect(await log.positionAt(recorded_at)).toBe(last.position);
+        }
+        expect(await log.positionAt('1900-01-01T00:00:00.000Z')).toBe(0);
+        expect(await log.positionAt('2999-01-01T00:00:00.000Z')).toBe(events.at(-1)!.position);
       });
 
       it('for versions and commands in one look', async () => {

@@ -99,11 +99,11 @@ test('what is not there is a 404 that says what', async () => {
   }
 });
 
-test('an unknown parameter, or one that comes later, is refused by name', async () => {
+test('an unknown parameter, or a value that cannot be, is refused by name', async () => {
   const { get } = registry;
   for (const query of [
     'q=x',
-    'as_of=3',
+    'as_of=the%20beginning',
     'stage=nowhere',
     'page_size=0',
     'page_size=1001',

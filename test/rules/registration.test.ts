@@ -1,6 +1,6 @@
 // Models and versions as they are registered and described: names, labels, digests, and how a version is found.
 import { describe, expect, test } from 'vitest';
-import { findVersion, showVersionRef } from '#events/model/decide.ts';
+import { findVersion, showVersionRef } from '#events/model/version-ref.ts';
 import type { VersionRef } from '#events/model/commands.ts';
 import {
   archived,

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { Common, ModelCommand, ModelRefusal, VersionRef } from '#events/model/commands.ts';
-import { findVersionOrTombstone } from '#events/model/decide.ts';
+import { findVersionOrTombstone } from '#events/model/version-ref.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import { versionResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';

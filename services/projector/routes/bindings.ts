@@ -1,7 +1,6 @@
 // Reading provider bindings: which vendors' models implement what, and one of them.
 import { z } from 'zod';
-import { maySee } from '#events/access.ts';
-import type { Place, Principal } from '#events/access.ts';
+import type { Principal } from '#events/access.ts';
 import { bindingStatuses } from '#events/model/binding-events.ts';
 import type { Binding } from '#events/model/binding-row.ts';
 import { bindingResource } from '#events/model/resource.ts';
@@ -9,9 +8,9 @@ import { isDigits } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery } from '../lists.ts';
-import { freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { asOfQuery, freshnessQuery } from './freshly.ts';
 import { partPath, partsOf } from './parts-of-models.ts';
-import { filterText, sendJson, sendResource, where } from './reading.ts';
+import { filterText, isAsked, where } from './reading.ts';
 import type { Reading } from './reading.ts';
 
 const bindingsQuery = z.strictObject({
@@ -26,36 +25,29 @@ const bindingsQuery = z.strictObject({
     .optional(),
   ...pageQuery,
   ...freshnessQuery,
+  ...asOfQuery,
 });
 
 export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
-  const { reader, findSerial, freshness, share } = reading;
+  const { log } = reading;
   const bindings = partsOf<Binding>(reading, {
     noun: 'binding',
     view: 'bindings',
     id: 'binding_id',
-    only: 'not p.is_removed',
+    only: { sql: 'not p.is_removed', holds: ({ removed_at }) => removed_at === null },
     missing: (id) => new Problem('binding_not_found', { binding_id: id }),
     resource: bindingResource,
+    inState: (state) => state.bindings.values(),
+    streamOf: log.findBinding,
   });
 
   /** @throws Problem `version_not_found` */
-  async function versionIdOf(caller: Principal, version: string): Promise<string> {
+  async function versionIdOf({ tenant, sees }: Principal, version: string): Promise<string> {
     if (!isDigits(version)) return version;
-    const found = await findSerial(caller.tenant, 'version', Number(version));
-    const modelId = found?.stream.split(':').at(-1);
-    const [row] =
-      modelId === undefined
-        ? []
-        : await reader.rows<{ version_id: string } & Place>({
-            name: 'version id of a number',
-            text: `select v.version_id, m.team, m.project from views.versions_gN v join views.models_gN m using (model_id)
-                   where v.model_id = $1 and v.number = $2`,
-            values: [modelId, found!.number],
-          });
-    if (row === undefined || !maySee(caller, row))
+    const found = await log.findSerial(tenant, 'version', Number(version));
+    if (found === null || (sees !== null && !(await log.isInScope(found.stream, sees))))
       throw new Problem('version_not_found', { version });
-    return row.version_id;
+    return found.version_id!;
   }
 
   server.get(
@@ -68,21 +60,20 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
         querystring: bindingsQuery,
       },
     },
-    async (request, reply) => {
-      const { query, principal, url } = request;
-      await waitUntilFresh(freshness, query, reply);
-      const json = await share(principal, `bindings ${url}`, async () => {
-        const versionId =
-          query.version_id === undefined
-            ? undefined
-            : await versionIdOf(principal, query.version_id);
-        return await bindings.page(principal, query, [
-          ...where('p.provider = ?', query.provider),
-          ...where('p.status = ?', query.status),
+    async ({ principal, url, query }, reply) => {
+      const { provider, status } = query;
+      const versionId = query.version_id && (await versionIdOf(principal, query.version_id));
+      return await bindings.sendPage(reply, principal, `bindings ${url}`, query, {
+        conditions: () => [
+          ...where('p.provider = ?', provider),
+          ...where('p.status = ?', status),
           ...where('p.version_id = ?', versionId),
-        ]);
+        ],
+        matches: (binding) =>
+          isAsked(provider, binding.provider) &&
+          isAsked(status, binding.status) &&
+          isAsked(versionId, binding.version_id),
       });
-      return sendJson(reply, json);
     },
   );
 
@@ -94,12 +85,10 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
         summary: 'One provider binding',
         tags: ['bindings'],
         params: partPath,
-        querystring: z.strictObject(freshnessQuery),
+        querystring: z.strictObject({ ...freshnessQuery, ...asOfQuery }),
       },
     },
-    async (request, reply) => {
-      await waitUntilFresh(freshness, request.query, reply);
-      return sendResource(reply, await bindings.one(request.principal, request.params.id));
-    },
+    async ({ principal, params, query }, reply) =>
+      await bindings.sendOne(reply, principal, params.id, query),
   );
 }

@@ -6,9 +6,9 @@ import type { Deployment } from '#events/model/deployment-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { pageQuery } from '../lists.ts';
-import { freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { asOfQuery, freshnessQuery } from './freshly.ts';
 import { partPath, partsOf } from './parts-of-models.ts';
-import { filterText, pathPart, sendJson, sendResource, where } from './reading.ts';
+import { filterText, isAsked, pathPart, where } from './reading.ts';
 import type { Reading } from './reading.ts';
 
 const deploymentsQuery = z.strictObject({
@@ -17,16 +17,18 @@ const deploymentsQuery = z.strictObject({
   model: pathPart.optional(),
   ...pageQuery,
   ...freshnessQuery,
+  ...asOfQuery,
 });
 
 export function deploymentReadRoutes(server: HttpServer, reading: Reading): void {
-  const { freshness, share } = reading;
   const deployments = partsOf<Deployment>(reading, {
     noun: 'deployment',
     view: 'deployments',
     id: 'deployment_id',
     missing: (id) => new Problem('deployment_not_found', { deployment_id: id }),
     resource: deploymentResource,
+    inState: (state) => state.deployments.values(),
+    streamOf: reading.log.findDeployment,
   });
 
   server.get(
@@ -39,17 +41,16 @@ export function deploymentReadRoutes(server: HttpServer, reading: Reading): void
         querystring: deploymentsQuery,
       },
     },
-    async (request, reply) => {
-      const { query, principal, url } = request;
-      await waitUntilFresh(freshness, query, reply);
-      const json = await share(principal, `deployments ${url}`, async () =>
-        deployments.page(principal, query, [
-          ...where('p.environment = ?', query.environment),
-          ...where('p.status = ?', query.status),
-          ...(await deployments.ofModel(principal, query.model)),
-        ]),
-      );
-      return sendJson(reply, json);
+    async ({ principal, url, query }, reply) => {
+      const { environment, status } = query;
+      return await deployments.sendPage(reply, principal, `deployments ${url}`, query, {
+        conditions: () => [
+          ...where('p.environment = ?', environment),
+          ...where('p.status = ?', status),
+        ],
+        matches: (deployment) =>
+          isAsked(environment, deployment.environment) && isAsked(status, deployment.status),
+      });
     },
   );
 
@@ -61,12 +62,10 @@ export function deploymentReadRoutes(server: HttpServer, reading: Reading): void
         summary: 'One deployment',
         tags: ['deployments'],
         params: partPath,
-        querystring: z.strictObject(freshnessQuery),
+        querystring: z.strictObject({ ...freshnessQuery, ...asOfQuery }),
       },
     },
-    async (request, reply) => {
-      await waitUntilFresh(freshness, request.query, reply);
-      return sendResource(reply, await deployments.one(request.principal, request.params.id));
-    },
+    async ({ principal, params, query }, reply) =>
+      await deployments.sendOne(reply, principal, params.id, query),
   );
 }

@@ -11,7 +11,7 @@ import type { ShownModel } from '../answers.ts';
 import { pageQuery, readList } from '../lists.ts';
 import type { ListOf, Order } from '../lists.ts';
 import type { Dimension } from '../views/stats.ts';
-import { freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
 import {
   filterBoolean,
   filterText,
@@ -27,6 +27,7 @@ import {
   where,
 } from './reading.ts';
 import type { Reading } from './reading.ts';
+import { openThen } from './then.ts';
 
 /** A model's creation gives its serial and every change raises its position, so these order by time. */
 const orders = {
@@ -39,7 +40,7 @@ const sort = z
   .enum(sortBy.flatMap((field) => [field, `-${field}`] as const))
   .default('-created_at');
 
-const modelsQuery = z.strictObject({
+const modelFilters = {
   framework: filterText.optional(),
   team: filterText.optional(),
   project: filterText.optional(),
@@ -49,9 +50,15 @@ const modelsQuery = z.strictObject({
   stage: z.enum(stages).optional(),
   tag: filterText.optional(),
   is_active: filterBoolean,
+};
+export type ModelFilters = z.infer<z.ZodObject<typeof modelFilters>>;
+
+const modelsQuery = z.strictObject({
+  ...modelFilters,
   sort,
   ...pageQuery,
   ...freshnessQuery,
+  ...asOfQuery,
 });
 type ModelsQuery = z.infer<typeof modelsQuery>;
 
@@ -109,6 +116,7 @@ function modelsOf(caller: Principal, query: ModelsQuery): ListOf {
 
 export function modelReadRoutes(server: HttpServer, reading: Reading): void {
   const { reader, freshness, share } = reading;
+  const then = openThen(reading);
 
   server.get(
     '/models',
@@ -121,9 +129,19 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { query, principal } = request;
+      const { query, principal, url } = request;
+      const { as_of } = query;
+      const question = `models ${url}`;
+      if (as_of !== undefined)
+        return await then.models(
+          reply,
+          principal,
+          question,
+          { ...query, as_of },
+          orderOf(query.sort),
+        );
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(principal, `models ${request.url}`, () =>
+      const json = await share(principal, question, () =>
         listModels(reading, query, modelsOf(principal, query)),
       );
       return sendJson(reply, json);
@@ -138,12 +156,14 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
         summary: 'One model, by name, id or serial',
         tags: ['models'],
         params: z.strictObject({ model: pathPart }),
-        querystring: z.strictObject(freshnessQuery),
+        querystring: z.strictObject({ ...freshnessQuery, ...asOfQuery }),
       },
     },
     async (request, reply) => {
-      const { principal, params } = request;
-      const position = await waitUntilFresh(freshness, request.query, reply);
+      const { principal, params, query } = request;
+      if (query.as_of !== undefined)
+        return await then.model(reply, principal, params.model, query.as_of);
+      const position = await waitUntilFresh(freshness, query, reply);
       const model =
         recallModel(reading, principal, params.model, position) ??
         (await findModel(reading, principal, params.model));

@@ -4,7 +4,9 @@ import type { Principal } from '#events/access.ts';
 import { z } from 'zod';
 import { isStorableText, modelStream } from '#events/names.ts';
 import type { EventLog } from '#events/log.ts';
+import type { Clock } from '#infra/postgres/clock.ts';
 import { shownModel } from '../answers.ts';
+import type { AsOf } from '../as-of.ts';
 import type { Answers, Caller, KeptModel, ShownModel } from '../answers.ts';
 import type { shareAnswers } from '../coalesce.ts';
 import type { Find } from '../find.ts';
@@ -19,8 +21,13 @@ const filterCharactersMax = 256;
 export type Reading = {
   reader: Reader;
   find: Find;
-  findSerial: EventLog['findSerial'];
+  log: Pick<
+    EventLog,
+    'findSerial' | 'isInScope' | 'findDeployment' | 'findBinding' | 'findPromotionRequest'
+  >;
   freshness: Freshness;
+  asOf: AsOf;
+  clock: Pick<Clock, 'now'>;
   share: ReturnType<typeof shareAnswers<string>>;
   answers: Answers;
 };
@@ -52,6 +59,10 @@ export const where = (
   ...values: readonly unknown[]
 ): { sql: string; values: readonly unknown[] }[] =>
   values.includes(undefined) ? [] : [{ sql, values }];
+
+/** The same of a row in memory. */
+export const isAsked = <Value>(asked: Value | undefined, value: Value): boolean =>
+  asked === undefined || asked === value;
 
 /** A condition for what a caller may see, on a row `m` of models; nothing for who sees the whole tenant. */
 export function seenBy({ sees }: Pick<Principal, 'sees'>): ReturnType<typeof where> {

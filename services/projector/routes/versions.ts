@@ -7,8 +7,8 @@ import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { Caller, KeptModel, ShownModel } from '../answers.ts';
 import { pageQuery, readList } from '../lists.ts';
-import type { ListOf } from '../lists.ts';
-import { freshnessQuery, waitUntilFresh } from './freshly.ts';
+import type { ListOf, Order } from '../lists.ts';
+import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
 import {
   answerAbout,
   encodedPage,
@@ -23,6 +23,7 @@ import {
   where,
 } from './reading.ts';
 import type { Reading } from './reading.ts';
+import { openThen } from './then.ts';
 
 /** What a status means on the two axes that it is derived from. */
 const statusConditions = {
@@ -34,14 +35,22 @@ const statusConditions = {
 } as const;
 const statuses = Object.keys(statusConditions) as (keyof typeof statusConditions)[];
 
-const versionsQuery = z.strictObject({
+const versionFilters = {
   status: z.enum(statuses).optional(),
   stage: z.enum(stages).optional(),
   is_default: filterBoolean,
+};
+export type VersionFilters = z.infer<z.ZodObject<typeof versionFilters>>;
+
+const versionsQuery = z.strictObject({
+  ...versionFilters,
   ...pageQuery,
   ...freshnessQuery,
+  ...asOfQuery,
 });
 const modelPath = z.strictObject({ model: pathPart });
+
+const newestFirst: Order = { column: 'v.number', type: 'bigint', direction: 'desc' };
 
 function versionsOf(model: ShownModel, query: z.infer<typeof versionsQuery>): ListOf {
   const filters = [
@@ -54,7 +63,7 @@ function versionsOf(model: ShownModel, query: z.infer<typeof versionsQuery>): Li
     columns: 'v.state',
     conditions: [...where('v.model_id = ?', model.model_id), ...filters],
     seen: [],
-    order: { column: 'v.number', type: 'bigint', direction: 'desc' },
+    order: newestFirst,
     // Numbers are given without a gap, and no version is ever removed.
     total: filters.length === 0 ? { sql: 'select ?::bigint', values: [model.last_number] } : null,
   };
@@ -71,6 +80,7 @@ const timelineOf = (model: ShownModel): ListOf => ({
 
 export function versionReadRoutes(server: HttpServer, reading: Reading): void {
   const { reader, find, freshness, answers } = reading;
+  const then = openThen(reading);
 
   async function demandModel(caller: Caller, model: string, position: number): Promise<KeptModel> {
     const found =
@@ -91,9 +101,18 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { query, principal } = request;
+      const { query, principal, params } = request;
+      const { as_of } = query;
+      if (as_of !== undefined)
+        return await then.versions(
+          reply,
+          principal,
+          params.model,
+          { ...query, as_of },
+          newestFirst,
+        );
       const position = await waitUntilFresh(freshness, query, reply);
-      const model = await demandModel(principal, request.params.model, position);
+      const model = await demandModel(principal, params.model, position);
       const json = await answerAbout(reading, principal, model, request.url, async () => {
         const { shown: place } = model;
         const page = await readList<{ state: string }>(reader, query, versionsOf(place, query));
@@ -114,13 +133,15 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
         summary: 'One version, by number, label, id, default, latest or @alias',
         tags: ['versions'],
         params: z.strictObject({ model: pathPart, version: pathPart }),
-        querystring: z.strictObject(freshnessQuery),
+        querystring: z.strictObject({ ...freshnessQuery, ...asOfQuery }),
       },
     },
     async (request, reply) => {
-      const { principal } = request;
+      const { principal, query } = request;
       const { model, version } = request.params;
-      const position = await waitUntilFresh(freshness, request.query, reply);
+      if (query.as_of !== undefined)
+        return await then.version(reply, principal, request.params, query.as_of);
+      const position = await waitUntilFresh(freshness, query, reply);
       const kept = recallModel(reading, principal, model, position);
       const known = kept && answers.recallAnswer(principal, kept, request.url);
       if (kept !== undefined && known !== undefined)

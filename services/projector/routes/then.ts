@@ -1,0 +1,125 @@
+// Models, their versions and their timelines as of then: the same filters as today's lists have, on rows in memory.
+import type { FastifyReply } from 'fastify';
+import type { Principal } from '#events/access.ts';
+import type { Model } from '#events/model/model-row.ts';
+import { modelResource, versionResource } from '#events/model/resource.ts';
+import { findVersion, versionRefOf } from '#events/model/version-ref.ts';
+import { Problem } from '#infra/http/problems.ts';
+import type { Then } from '../as-of.ts';
+import { pageOf } from '../lists.ts';
+import type { Order, PageQuery } from '../lists.ts';
+import { encodedPage, isAsked, sendJson, sendResource } from './reading.ts';
+import type { Reading } from './reading.ts';
+import type { ModelFilters } from './models.ts';
+import type { VersionFilters } from './versions.ts';
+
+type AskedThen<Query> = Query & { as_of: Then };
+
+/** Today's filters of models, each on a model in memory; one that is added to the list does not compile without its like here. */
+const modelFilters: {
+  [Filter in keyof Required<ModelFilters>]: (
+    model: Model,
+    asked: NonNullable<ModelFilters[Filter]>,
+  ) => boolean;
+} = {
+  framework: (model, framework) => model.framework === framework,
+  team: (model, team) => model.team === team,
+  project: (model, project) => model.project === project,
+  model_type: (model, type) => model.model_type === type,
+  task: (model, task) => model.task === task,
+  category: (model, category) => model.category === category,
+  stage: (model, stage) => model.versions_by_stage[stage] > 0,
+  is_active: (model, isActive) => (model.state === 'active') === isActive,
+  tag(model, tag) {
+    const colon = tag.indexOf(':');
+    if (colon === -1) return Object.hasOwn(model.tags, tag);
+    return model.tags[tag.slice(0, colon)] === tag.slice(colon + 1);
+  },
+};
+
+const matches = (model: Model, asked: ModelFilters): boolean =>
+  Object.entries(modelFilters).every(([filter, holds]) => {
+    const value = asked[filter as keyof ModelFilters];
+    return value === undefined || holds(model, value as never);
+  });
+
+/** What models are ordered by; the columns of the view have the same names. */
+const valueOf = (model: Model, { column }: Order): string | number => {
+  if (column === 'm.name') return model.name;
+  return column === 'm.position' ? model.position : model.serial;
+};
+
+export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
+  /** Folds the model that is meant; the headers name the position that the answer holds. */
+  async function modelThen(reply: FastifyReply, caller: Principal, model: string, then: Then) {
+    const { position } = await asOf.moment(then);
+    reply.header('x-position', position);
+    return await asOf.model(caller, model, position);
+  }
+
+  return {
+    /** @throws Problem `as_of_too_wide`, `time_in_future` */
+    async models(
+      reply: FastifyReply,
+      caller: Principal,
+      question: string,
+      query: AskedThen<ModelFilters & PageQuery>,
+      order: Order,
+    ): Promise<FastifyReply> {
+      const { position } = await asOf.moment(query.as_of);
+      const json = await share(caller, question, async () => {
+        const all = (await asOf.models(caller, position)).map(({ model }) => model);
+        const found = all.filter((model) => model.state !== 'deleted' && matches(model, query));
+        return encodedPage(
+          pageOf(found, query, order, (model) => valueOf(model, order)),
+          modelResource,
+        );
+      });
+      return sendJson(reply.header('x-position', position), json);
+    },
+
+    /** @throws Problem `model_not_found`, `time_in_future` */
+    async model(reply: FastifyReply, caller: Principal, named: string, then: Then) {
+      const { model } = await modelThen(reply, caller, named, then);
+      return sendResource(reply, modelResource(model));
+    },
+
+    /** @throws Problem `model_not_found`, `time_in_future` */
+    async versions(
+      reply: FastifyReply,
+      caller: Principal,
+      named: string,
+      query: AskedThen<VersionFilters & PageQuery>,
+      order: Order,
+    ): Promise<FastifyReply> {
+      const { model, versions } = await modelThen(reply, caller, named, query.as_of);
+      const found = [...versions.values()]
+        .filter(({ deleted_at }) => deleted_at === null)
+        .map((version) => versionResource(version, model))
+        .filter(
+          ({ status, stage, is_default }) =>
+            isAsked(query.status, status) &&
+            isAsked(query.stage, stage) &&
+            isAsked(query.is_default, is_default),
+        );
+      const page = pageOf(found, query, order, ({ number }) => number);
+      return sendJson(
+        reply,
+        encodedPage(page, (resource) => resource),
+      );
+    },
+
+    /** @throws Problem `model_not_found`, `version_not_found`, `time_in_future` */
+    async version(
+      reply: FastifyReply,
+      caller: Principal,
+      params: { model: string; version: string },
+      then: Then,
+    ): Promise<FastifyReply> {
+      const state = await modelThen(reply, caller, params.model, then);
+      const version = findVersion(state, versionRefOf(params.version));
+      if (version === null) throw new Problem('version_not_found', { version: params.version });
+      return sendResource(reply, versionResource(version, state.model));
+    },
+  };
+}

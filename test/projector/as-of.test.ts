@@ -1,0 +1,179 @@
+// Time travel: what was in production in March is answered as if it were March.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serveRegistry } from './served.ts';
+import type { Answer, ServedRegistry } from './served.ts';
+
+let registry: ServedRegistry;
+beforeAll(async () => {
+  registry = await serveRegistry();
+});
+afterAll(() => registry.stop());
+
+let names = 0;
+const newName = (): string => `of-then-${++names}`;
+const positionOf = ({ body }: Answer): number => (body as unknown as { position: number }).position;
+
+/** Every answer about a model that a write can change, and the position that each write left. */
+const questionsOf = (name: string): string[] => [
+  `/models/${name}`,
+  `/models/${name}/versions`,
+  `/models/${name}/versions?stage=production`,
+  `/models/${name}/versions?status=archived`,
+  `/models/${name}/versions/default`,
+  `/models/${name}/versions/latest`,
+  `/models/${name}/versions/a`,
+  `/models?team=${name}&sort=name`,
+  `/models?team=${name}&stage=production`,
+  `/models?tag=${name}`,
+  `/deployments?model=${name}`,
+  `/deployments?model=${name}&status=deployed&environment=eu`,
+  `/promotion-requests?model=${name}&state=executed`,
+];
+
+/** Lives a life, and keeps what every question was answered after each of its steps. */
+async function life(name: string) {
+  const { get, post, call } = registry;
+  const kept: { position: number; at: string; question: string; answer: Answer }[] = [];
+  const steps = [
+    () => post('/models', { name, team: name, tags: { [name]: 'x' } }),
+    () => post(`/models/${name}/versions`, { label: 'a' }),
+    () => post(`/models/${name}/versions/a/promote`, { to_stage: 'production' }),
+    () => post(`/models/${name}/versions/a/deployments`, { environment: 'eu', status: 'deployed' }),
+    () => post(`/models/${name}/versions`, { label: 'b' }),
+    () => call('PATCH', `/models/${name}`, { tags: { [name]: null }, description: 'other' }),
+    () => post(`/models/${name}/versions/b/promotion-requests`, { to_stage: 'production' }),
+    () => post(`/models/${name}/rollback`, { reason: 'worse' }),
+    () => post(`/models/${name}/versions/b/archive`, {}),
+  ];
+  for (const step of steps) {
+    const written = await step();
+    expect(written.status, JSON.stringify(written.body)).toBeLessThan(300);
+    const position = positionOf(written);
+    const [event] = (await get(`/events?after=${position - 1}&limit=1`)).body[
+      'items'
+    ] as unknown as { recorded_at: string }[];
+    for (const question of questionsOf(name))
+      kept.push({ position, at: event!.recorded_at, question, answer: await get(question) });
+  }
+  return kept;
+}
+
+const asOf = (question: string, then: string | number): string =>
+  `${question}${question.includes('?') ? '&' : '?'}as_of=${then}`;
+
+test('every answer as of a position is the answer that was given then', async () => {
+  const { get } = registry;
+  const name = newName();
+  const kept = await life(name);
+  const { position: first } = kept[0]!;
+  expect((await get(asOf(`/models/${name}`, first))).headers.get('x-position')).toBe(`${first}`);
+  for (const { position, question, answer } of kept) {
+    const again = await get(asOf(question, position));
+    expect([question, position, again.status, again.body]).toEqual([
+      question,
+      position,
+      answer.status,
+      answer.body,
+    ]);
+  }
+});
+
+test('as of a time is as of the last that was recorded by then', async () => {
+  const { get } = registry;
+  const kept = await life(newName());
+  for (const { at, position, question } of kept) {
+    const last = kept.findLast((other) => other.at <= at && other.question === question)!;
+    const again = await get(asOf(question, at));
+    expect([question, position, again.status, again.body]).toEqual([
+      question,
+      position,
+      last.answer.status,
+      last.answer.body,
+    ]);
+  }
+  expect(
+    (await get(asOf(kept[0]!.question, encodeURIComponent('2001-01-01T00:00:00+02:00')))).status,
+  ).toBe(404);
+});
+
+describe('one deployment, binding or promotion request as of then', () => {
+  test('is what it was, and was not there before', async () => {
+    const { get, post } = registry;
+    const name = newName();
+    const registered = await post('/models', { name });
+    await post(`/models/${name}/versions`, { label: 'a' });
+    const requested = await post(`/models/${name}/versions/a/promotion-requests`, {
+      to_stage: 'production',
+      auto_execute: false,
+    });
+    const deployed = await post(`/models/${name}/versions/a/deployments`, {
+      environment: 'eu',
+      status: 'deployed',
+    });
+    const bound = await post('/bindings', {
+      version_id: deployed.body['version_id'],
+      provider: 'openai',
+      provider_model_id: 'm',
+      status: 'active',
+    });
+    const made = [
+      ['promotion-requests', requested, 'promotion_not_found'],
+      ['deployments', deployed, 'deployment_not_found'],
+      ['bindings', bound, 'binding_not_found'],
+    ] as const;
+    const id = deployed.body['id'] as unknown as string;
+    expect((await post(`/deployments/${id}/undeploy`, {})).status).toBe(200);
+    for (const [noun, { body }, missing] of made) {
+      const partId = body['id'] as unknown as string;
+      const path = `/${noun}/${partId}`;
+      expect((await get(asOf(path, positionOf(bound)))).body).toMatchObject({ id: partId });
+      const before = await get(asOf(path, positionOf(registered)));
+      expect([before.status, before.body['code']]).toEqual([404, missing]);
+    }
+    expect((await get(asOf(`/deployments/${id}`, positionOf(bound)))).body['status']).toBe(
+      'deployed',
+    );
+    expect((await get(`/deployments/${id}`)).body['status']).toBe('undeployed');
+  });
+});
+
+test('lists as of then go in pages', async () => {
+  const { get, post } = registry;
+  const team = newName();
+  const made: string[] = [];
+  let position = 0;
+  for (let n = 0; n < 5; n++) {
+    made.push(`${team}-${n}`);
+    position = positionOf(await post('/models', { name: `${team}-${n}`, team }));
+  }
+  await post('/models', { name: `${team}-later`, team });
+  const seen: string[] = [];
+  let token: string | null = '';
+  while (token !== null) {
+    const page = `/models?team=${team}&sort=-name&page_size=2${token && `&page_token=${token}`}`;
+    const { body } = await get(asOf(page, position));
+    const { items, next_page_token, total_count } = body as unknown as {
+      items: { name: string }[];
+      next_page_token: string | null;
+      total_count: number;
+    };
+    expect(total_count).toBe(5);
+    seen.push(...items.map(({ name }) => name));
+    token = next_page_token;
+  }
+  expect(seen).toEqual(made.toReversed());
+});
+
+test('what has not come yet, or is no time, is refused', async () => {
+  const { get } = registry;
+  for (const [then, code] of [
+    [10 ** 12, 'time_in_future'],
+    ['2999-01-01T00:00:00Z', 'time_in_future'],
+    ['yesterday', 'invalid'],
+    ['2026-13-01T00:00:00Z', 'invalid'],
+    ['-1', 'invalid'],
+  ] as const) {
+    const { status, body } = await get(asOf('/models', then));
+    expect([then, status, body['code']]).toEqual([then, 422, code]);
+  }
+});
