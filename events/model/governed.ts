@@ -1,4 +1,4 @@
-// Which commands on a model a policy governs: those are decided on the policy in force, and on its version.
+// What a command on a model is decided on beside the model, and so on its version: the policy in force, and who holds which role.
 import type { ModelCommand } from './commands.ts';
 
 const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'never'> = {
@@ -59,3 +59,13 @@ export function restsOnPolicy(command: ModelCommand): boolean {
     }
   }
 }
+
+const fourEyes: ReadonlySet<ModelCommand['type']> = new Set([
+  'Approve',
+  'DecidePromotion',
+  'WithdrawPromotion',
+]);
+
+/** Where the rules themselves look at who asks, and by whose grant: four eyes, and past the gates. */
+export const restsOnRoles = (command: ModelCommand): boolean =>
+  fourEyes.has(command.type) || (command.type === 'Promote' && command.break_glass === true);

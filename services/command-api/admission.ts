@@ -1,10 +1,43 @@
-// Whether a caller may ask a command of a model where it stands. Who may not see it is told that there is none.
-import { mayAt, maySee, roleAt, rolesWith } from '#events/access.ts';
+// Whether a caller may ask a command of a model where it stands, by what they hold at that moment. Who may not see the
+// model is told that there is none.
+import { mayAt, maySee, principalOf, roleAt, rolesWith } from '#events/access.ts';
 import type { Principal } from '#events/access.ts';
 import type { ModelCommand } from '#events/model/commands.ts';
+import { restsOnRoles } from '#events/model/governed.ts';
 import { destinationOf, neededFor } from '#events/model/permissions.ts';
 import type { ModelState } from '#events/model/state.ts';
+import { tenantStream } from '#events/names.ts';
+import type { TenantState } from '#events/tenant/tenant.ts';
 import { Problem } from '#infra/http/problems.ts';
+import type { Folded } from './streams.ts';
+
+/**
+ * The stream that gives and takes roles, where a decision rests on it: the caller has roles by bindings, or the rules
+ * themselves ask who it is. All others go by what is known of their key, which is less than a second old.
+ */
+export const rolesStreamOf = (principal: Principal, command: ModelCommand): string | null =>
+  principal.grants.length > principal.own.length || restsOnRoles(command)
+    ? tenantStream(principal.tenant)
+    : null;
+
+/** The last answer about a caller: many commands come with one. */
+const asOf = new WeakMap<Principal, { version: number; caller: Principal | Problem }>();
+
+/** The caller with the key and the roles that the tenant's stream has for them. */
+export function callerNow(
+  principal: Principal,
+  { state }: Folded<TenantState>,
+): Principal | Problem {
+  const version = state.stream_version;
+  const known = asOf.get(principal);
+  if (known?.version === version) return known.caller;
+  const key = principal.key_id === null ? undefined : state.keys.get(principal.key_id);
+  const isRevoked = key !== undefined && key.revoked_at !== null;
+  const bound = [...state.bindings.values()].filter(({ subject }) => subject === principal.subject);
+  const caller = isRevoked ? new Problem('unauthenticated') : principalOf(principal, bound);
+  asOf.set(principal, { version, caller });
+  return caller;
+}
 
 /** The command as its caller may ask it, with the role that they have there; else why not. */
 export function admitToModel(

@@ -122,6 +122,8 @@ type Waiting = {
   alone: boolean;
   /** What its last decision rested on. */
   rested: Rested;
+  /** Such streams as they were read after a conflict. */
+  caughtUp: ReadonlyMap<string, Folded<StreamState>>;
   resolve: (answered: Answered<unknown>) => void;
   reject: (error: Error) => void;
 };
@@ -129,7 +131,12 @@ type Waiting = {
 /** What one command of a batch led to, before the log was asked. */
 type Draft = { waiting: Waiting; append: AppendCommand };
 /** Other streams that a command was decided on, at the versions that were in memory. */
-type Rested = readonly { stream: string; version: number }[];
+type RestedStream = {
+  kind: StreamKind<StreamState, unknown, DomainEvent, unknown>;
+  folded: Folded<StreamState>;
+  version: number;
+};
+type Rested = readonly RestedStream[];
 /** What would be answered without an append, if the version that it was decided on is still the log's. */
 type Unwritten = {
   waiting: Waiting;
@@ -196,7 +203,16 @@ export function openAsk(options: {
       : streams.load(asked.kind, asked.stream);
     const folded = loaded instanceof Promise ? await loaded : loaded;
     return await new Promise((resolve, reject) => {
-      queue.push({ asked, folded, tries: 0, alone: false, rested: noRested, resolve, reject });
+      queue.push({
+        asked,
+        folded,
+        tries: 0,
+        alone: false,
+        rested: noRested,
+        caughtUp: nothingRead,
+        resolve,
+        reject,
+      });
       if (!running) void run();
     });
   }
@@ -345,12 +361,10 @@ export function openAsk(options: {
         stream_version: state.stream_version,
       });
     try {
-      const { kind, principal } = asked;
       const wish = informed(waiting, state, at);
-      const command =
-        principal === undefined || kind.admit === null ? wish : kind.admit(principal, state, wish);
+      const command = admitted(waiting, state, wish);
       if (command instanceof Problem) return refused(asked, wish, command);
-      const decision = kind.decider.decide(state, command);
+      const decision = asked.kind.decider.decide(state, command);
       if (decision.refusal !== undefined) {
         const { code, ...facts } = decision.refusal;
         return refused(asked, wish, new Problem(code, facts));
@@ -367,17 +381,38 @@ export function openAsk(options: {
   /** The command with what the streams that it rests on say, as far as the memory knows; noted for the append. */
   function informed(waiting: Waiting, state: StreamState, at: string): unknown {
     const { kind, tenant, command } = waiting.asked;
+    const { restsOn } = kind;
     const wanted = command(at);
     waiting.rested = noRested;
-    if (kind.restsOn === undefined) return wanted;
-    const names = kind.restsOn.streamsOf(tenant, state, wanted);
+    if (restsOn === undefined) return wanted;
+    const names = restsOn.streamsOf(tenant, state, wanted);
     if (names.length === 0) return wanted;
-    const known = names.map((name) => streams.recall(kind.restsOn!.kind, name));
-    waiting.rested = known.map((one) => ({
-      stream: one.stream,
-      version: one.state.stream_version,
-    }));
-    return kind.restsOn.informed(wanted, known);
+    waiting.rested = names.map((name) => recalled(waiting, restsOn.kind, name));
+    return restsOn.informed(
+      wanted,
+      waiting.rested.map(({ folded }) => folded),
+    );
+  }
+
+  /** The command as its caller may ask it, by the roles held now where the decision rests on them; else why not. */
+  function admitted(waiting: Waiting, state: StreamState, wish: unknown): unknown {
+    const { kind, principal } = waiting.asked;
+    if (principal === undefined || kind.admit === null) return wish;
+    const stream = kind.roles?.streamOf(principal, wish) ?? null;
+    if (stream === null) return kind.admit(principal, state, wish);
+    const roles = kind.roles!;
+    const rested = recalled(waiting, roles.kind, stream);
+    waiting.rested = [...waiting.rested, rested];
+    const caller = roles.current(principal, rested.folded);
+    return caller instanceof Problem ? caller : kind.admit(caller, state, wish);
+  }
+
+  /** Another stream as far as the memory knows it. */
+  function recalled(waiting: Waiting, kind: RestedStream['kind'], stream: string): RestedStream {
+    const known = streams.recall(kind, stream);
+    // one that is too large to be kept was read for this command alone
+    const folded = known.state.stream_version > 0 ? known : (waiting.caughtUp.get(stream) ?? known);
+    return { kind, folded, version: folded.state.stream_version };
   }
 
   function draft(asked: Anything, events: readonly DomainEvent[], at: string): AppendCommand {
@@ -527,13 +562,11 @@ export function openAsk(options: {
   async function tryAgain(waiting: Waiting): Promise<void> {
     try {
       if (++waiting.tries >= triesMax) throw new Problem('conflict', { tries: triesMax });
-      const { restsOn } = waiting.asked.kind;
       await Promise.all([
         streams.catchUp(waiting.asked.kind, waiting.folded),
-        ...waiting.rested.map(({ stream }) =>
-          streams.catchUp(restsOn!.kind, streams.recall(restsOn!.kind, stream)),
-        ),
+        ...waiting.rested.map(({ kind, folded }) => streams.catchUp(kind, folded)),
       ]);
+      waiting.caughtUp = new Map(waiting.rested.map(({ folded }) => [folded.stream, folded]));
       again([waiting]);
       if (!running) void run();
     } catch (error) {
@@ -599,7 +632,7 @@ export function openAsk(options: {
       const looking = log.lookUp(
         unwritten.flatMap(({ waiting, rested }) => [
           waiting.asked.stream,
-          ...rested.map(({ stream }) => stream),
+          ...rested.map(({ folded }) => folded.stream),
         ]),
         unwritten.flatMap(({ waiting: { asked } }) =>
           asked.request_hash === null ? [] : [asked.command_id],
@@ -613,7 +646,7 @@ export function openAsk(options: {
     /** What was appended by this process just now is what the memory knew. */
     const hasMoved = (version: number, stream: string, rested: Rested): boolean =>
       (found.versions.get(stream)! !== version && !current.has(stream)) ||
-      rested.some((other) => found.versions.get(other.stream)! !== other.version);
+      rested.some((other) => found.versions.get(other.folded.stream)! !== other.version);
     for (const { waiting, version, rested, outcome } of unwritten) {
       const { asked } = waiting;
       const record = found.commands.get(asked.command_id);
@@ -656,13 +689,13 @@ function refused({ missing, stream }: Anything, command: unknown, because: Probl
 const noKeys: readonly KeyEffect[] = [];
 const noStreams: ReadonlySet<string> = new Set();
 const noRested: Rested = [];
+const nothingRead: ReadonlyMap<string, Folded<StreamState>> = new Map();
 
 /** What an entry's commands rested on, each stream once: they were decided in the same moment. */
-function restedOf(entry: readonly Draft[]): Rested {
-  if (entry.length === 1) return entry[0]!.waiting.rested;
+function restedOf(entry: readonly Draft[]): AppendEntry['decided_on'] {
   const all = new Map<string, number>();
   for (const { waiting } of entry)
-    for (const { stream, version } of waiting.rested) all.set(stream, version);
+    for (const { folded, version } of waiting.rested) all.set(folded.stream, version);
   return [...all].map(([stream, version]) => ({ stream, version }));
 }
 

@@ -16,13 +16,21 @@ import type { PolicyEvent } from '#events/policy/events.ts';
 import { informedModelCommand, policyStreamsRestedOn } from './policies.ts';
 import { packRows, unpackRows } from './packed-rows.ts';
 import type { PackedRows } from './packed-rows.ts';
-import { admitToModel } from './admission.ts';
+import { admitToModel, callerNow, rolesStreamOf } from './admission.ts';
 import type { StreamKind } from './streams.ts';
 
 export const policyKind: StreamKind<PolicyState, PolicyCommand, PolicyEvent, PolicyRefusal> = {
   decider: policyDecider,
   admit: null,
   rowsOf: () => 1,
+  snapshot: null,
+};
+
+export const tenantKind: StreamKind<TenantState, TenantCommand, TenantEvent, TenantRefusal> = {
+  decider: tenantDecider,
+  // the rules of a tenant know who holds what in it
+  admit: null,
+  rowsOf: (state) => 1 + state.keys.size + state.bindings.size,
   snapshot: null,
 };
 
@@ -33,6 +41,7 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
     streamsOf: policyStreamsRestedOn,
     informed: informedModelCommand as never,
   },
+  roles: { kind: tenantKind as never, streamOf: rolesStreamOf, current: callerNow as never },
   admit: admitToModel,
   isCalled: ({ model }, name) => model !== null && model.state !== 'deleted' && model.name === name,
   rowsOf: (state) =>
@@ -76,12 +85,4 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
       return state;
     },
   },
-};
-
-export const tenantKind: StreamKind<TenantState, TenantCommand, TenantEvent, TenantRefusal> = {
-  decider: tenantDecider,
-  // the rules of a tenant know who holds what in it
-  admit: null,
-  rowsOf: (state) => 1 + state.keys.size + state.bindings.size,
-  snapshot: null,
 };

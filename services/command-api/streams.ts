@@ -23,6 +23,15 @@ type RestsOn<State, Command> = {
   informed: (command: Command, rested: readonly Folded<StreamState>[]) => Command;
 };
 
+/** How it is known who holds which role at the moment of a decision. */
+type RolesOf<Command> = {
+  kind: StreamKind<StreamState, unknown, DomainEvent, unknown>;
+  /** The stream that gives and takes roles; null where the decision does not rest on it. */
+  streamOf: (principal: Principal, command: Command) => string | null;
+  /** The caller as that stream has them; else why they are nobody any more. */
+  current: (principal: Principal, roles: Folded<StreamState>) => Principal | Problem;
+};
+
 /** A kind of stream: its rules, how heavy its state is, and how it is kept as a snapshot. */
 export type StreamKind<State extends StreamState, Command, Event extends DomainEvent, Refusal> = {
   decider: Decider<State, Command, Event, Refusal>;
@@ -33,6 +42,8 @@ export type StreamKind<State extends StreamState, Command, Event extends DomainE
   isCalled?: (state: State, name: string) => boolean;
   /** Other streams that some of its commands are decided on; their versions are named in the append. */
   restsOn?: RestsOn<State, Command>;
+  /** And the one that says who may ask, named likewise. */
+  roles?: RolesOf<Command>;
   /** `foldVersion` changes with the shape of the state or the meaning of the fold; a snapshot of another is not read. */
   snapshot: {
     foldVersion: number;
