@@ -3,8 +3,8 @@ import type { Pool } from 'pg';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import { LogUnavailable } from '#events/log.ts';
 import { isTransient } from './connect.ts';
-import { eventColumns, recordedEvent } from './log.ts';
-import type { EventRow } from './log.ts';
+import { eventColumns, recordedEvent } from './event-row.ts';
+import type { EventRow } from './event-row.ts';
 
 /** Refusals that wait to be written; past this the newest are counted only, so that no database outage fills the memory. */
 const waitingMax = 10_000;

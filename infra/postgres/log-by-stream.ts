@@ -2,8 +2,8 @@
 import { Client } from 'pg';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { connection } from './connect.ts';
-import { eventColumns, recordedEvent } from './log.ts';
-import type { EventRow } from './log.ts';
+import { eventColumns, recordedEvent } from './event-row.ts';
+import type { EventRow } from './event-row.ts';
 
 /** Where a page ended. */
 type Place = { stream: string; version: number };

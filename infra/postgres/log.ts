@@ -2,11 +2,14 @@
 import { Client } from 'pg';
 import type { Pool, QueryResultRow } from 'pg';
 import type { SerialKind } from '#events/catalogue.ts';
-import type { EventMetadata, RecordedEvent } from '#events/envelope.ts';
+import type { RecordedEvent } from '#events/envelope.ts';
 import { LogUnavailable, pageBytesMax, pageEventsMax } from '#events/log.ts';
 import type { AppendEntry, EventLog, Verdict } from '#events/log.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import { connection, isInDoubt, isTransient } from './connect.ts';
+import { eventColumns, recordedEvent, time } from './event-row.ts';
+import type { EventRow, Rows } from './event-row.ts';
+import { openSnapshots } from './snapshots.ts';
 
 /** One attempt at an append; a healthy one takes milliseconds. */
 const appendStatementTimeoutMs = 1_000;
@@ -22,48 +25,6 @@ const streamPageEventsMax = 5_000;
 type Attempt = { isSent: boolean; opening: Promise<Client> | null };
 
 export type PostgresLog = EventLog & { close: () => Promise<void> };
-
-/** A row of `log.events` as `eventColumns` selects it. */
-export type EventRow = {
-  position: string;
-  tenant: string;
-  stream: string;
-  version: number;
-  event_id: string;
-  type: string;
-  schema_version: number;
-  data: object;
-  metadata: EventMetadata;
-  serial: number | null;
-  recorded_ms: string;
-};
-
-export const eventColumns = `position, tenant, stream, version, event_id, type, schema_version, data, metadata, serial,
-  (extract(epoch from recorded_at) * 1000)::bigint as recorded_ms`;
-
-const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
-
-export function recordedEvent(row: EventRow): RecordedEvent {
-  const { metadata } = row;
-  return {
-    position: Number(row.position),
-    id: row.event_id,
-    type: row.type,
-    schema_version: row.schema_version,
-    tenant: row.tenant,
-    stream: row.stream,
-    stream_version: row.version,
-    actor: metadata.actor,
-    occurred_at: metadata.occurred_at,
-    recorded_at: time(Number(row.recorded_ms)),
-    reason: metadata.reason,
-    command_id: metadata.command_id,
-    correlation_id: metadata.correlation_id,
-    causation_id: metadata.causation_id,
-    traceparent: metadata.traceparent,
-    data: row.serial === null ? row.data : { ...row.data, serial: row.serial },
-  };
-}
 
 /** What `append_batch` returns; see its comment in the migration. */
 type BatchAnswer = {
@@ -336,11 +297,11 @@ export function openPostgresLog(options: {
     }
   }
 
-  const rows = async <Row extends QueryResultRow>(
+  const rows: Rows = async <Row extends QueryResultRow>(
     name: string,
     text: string,
     values: unknown[],
-  ): Promise<Row[]> => {
+  ) => {
     try {
       const query = { name, text, values, query_timeout: readDeadlineMs };
       return (await pool.query<Row>(query)).rows;
@@ -539,40 +500,7 @@ export function openPostgresLog(options: {
       return row?.stream ?? null;
     },
 
-    async readFromSnapshot(stream, foldVersion) {
-      const found = await rows<EventRow & { state: string | null }>(
-        'read_from_snapshot',
-        `with snapshot as materialized (
-           select stream_version, state from log.snapshots where stream = $1 and fold_version = $2)
-         select 0::bigint as position, '' as tenant, '' as stream, stream_version as version, null::uuid as event_id,
-           '' as type, 0 as schema_version, null::json as data, null::json as metadata, null::integer as serial,
-           0::bigint as recorded_ms, state
-         from snapshot
-         union all
-         (select ${eventColumns}, null from log.events
-          where stream = $1 and version > coalesce((select stream_version from snapshot), 0) order by version limit $3)`,
-        [stream, foldVersion, streamPageEventsMax],
-      );
-      let snapshot: { stream_version: number; state: string } | null = null;
-      const events: RecordedEvent[] = [];
-      for (const row of found)
-        if (row.state === null) events.push(recordedEvent(row));
-        else snapshot = { stream_version: row.version, state: row.state };
-      if (events.length === streamPageEventsMax)
-        events.push(...(await readStream(stream, events.at(-1)!.stream_version)));
-      return { snapshot, events };
-    },
-
-    async saveSnapshot(stream, foldVersion, streamVersion, state) {
-      await rows(
-        'save_snapshot',
-        `insert into log.snapshots as kept (stream, fold_version, stream_version, state) values ($1, $2, $3, $4)
-         on conflict (stream) do update
-           set fold_version = excluded.fold_version, stream_version = excluded.stream_version, state = excluded.state
-           where kept.fold_version <> excluded.fold_version or kept.stream_version < excluded.stream_version`,
-        [stream, foldVersion, streamVersion, state],
-      );
-    },
+    ...openSnapshots({ rows, readStream }),
 
     async close() {
       closed = true;

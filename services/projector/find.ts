@@ -4,9 +4,11 @@ import { maySee } from '#events/access.ts';
 import type { Place, Principal } from '#events/access.ts';
 import type { Model } from '#events/model/model-row.ts';
 import type { Version } from '#events/model/version-row.ts';
-import { coalesce } from './coalesce.ts';
+import { coalesce } from '#infra/postgres/coalesce.ts';
 import type { Reader } from './reader.ts';
 
+/** One query looks up so many models or versions at most. */
+const keysMax = 500;
 /** Serials and numbers are 32-bit. */
 const integerMax = 2_147_483_647;
 
@@ -68,7 +70,7 @@ type VersionKey = ModelKey & { version: string };
 
 export function openFind(reader: Reader): Find {
   const findModels = (by: ModelBy) =>
-    coalesce<ModelKey, Model | null>(async (keys) => {
+    coalesce<ModelKey, Model | null>(keysMax, async (keys) => {
       const rows = await reader.rows<{ nth: number; state: string }>({
         name: `model by ${by}`,
         text: `select k.nth::integer, f.state
@@ -83,7 +85,7 @@ export function openFind(reader: Reader): Find {
     });
 
   const findVersions = (by: ModelBy, which: VersionBy) =>
-    coalesce<VersionKey, FoundVersion | null>(async (keys) => {
+    coalesce<VersionKey, FoundVersion | null>(keysMax, async (keys) => {
       const rows = await reader.rows<
         { nth: number; state: string | null } & Omit<ModelPlace, 'position'> & { position: string }
       >({

@@ -604,6 +604,41 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         expect(await kept(2)).toEqual({ stream_version: 300, state: 'by another fold' });
       });
 
+      it('of each of many streams that are asked for in one moment', async () => {
+        const streams = Array.from({ length: 120 }, (_, n) => `model:t:${n}`);
+        await log.append(
+          streams.map((stream) => entryOf(stream, 0, asked({ events: [noted(), noted()] }))),
+        );
+        await log.saveSnapshot('model:t:7', 1, 1, 'seven');
+        const found = await Promise.all(
+          ['model:t:none', ...streams].map((stream) => log.readFromSnapshot(stream, 1)),
+        );
+        const seen = found.map(({ snapshot, events }) => [
+          snapshot?.state ?? null,
+          ...events.map((event) => `${event.stream}@${event.stream_version}`),
+        ]);
+        expect(seen).toEqual([
+          [null],
+          ...streams.map((stream) =>
+            stream === 'model:t:7'
+              ? ['seven', `${stream}@2`]
+              : [null, `${stream}@1`, `${stream}@2`],
+          ),
+        ]);
+      });
+
+      it('and all that happened after them, however much', async () => {
+        const a = 'model:t:a';
+        for (let version = 0; version < 2_500; version += 500) {
+          const events = Array.from({ length: 500 }, () => noted());
+          await log.append([entryOf(a, version, asked({ events }))]);
+        }
+        const { events } = await log.readFromSnapshot(a, 1);
+        expect(events.map((event) => event.stream_version)).toEqual(
+          Array.from({ length: 2_500 }, (_, n) => n + 1),
+        );
+      });
+
       it('and gives with one what happened after it, and without one all that happened', async () => {
         const a = 'model:t:a';
         await log.append([entryOf(a, 0, asked({ events: [noted(), noted(), noted()] }))]);

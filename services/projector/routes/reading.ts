@@ -8,7 +8,7 @@ import type { Clock } from '#infra/postgres/clock.ts';
 import { shownModel } from '../answers.ts';
 import type { AsOf } from '../as-of.ts';
 import type { Answers, Caller, KeptModel, ShownModel } from '../answers.ts';
-import type { shareAnswers } from '../coalesce.ts';
+import type { shareAnswers } from '../share-answers.ts';
 import type { Find } from '../find.ts';
 import type { Freshness } from '../freshness.ts';
 import type { ListPage } from '../lists.ts';

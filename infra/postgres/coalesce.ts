@@ -1,17 +1,15 @@
-// Turns many questions of one moment into one query: what makes ten thousand reads a second a few hundred queries.
-import type { Principal } from '#events/access.ts';
-import { keyOf } from './answers.ts';
+// Turns many questions of one moment into one query: what makes ten thousand of them a second a few hundred queries.
 
-/** One query looks up so many keys at most. */
-const keysMax = 500;
 /** While so many queries are under way, further keys wait and go together. */
 const queriesMax = 2;
 
 /**
  * A function that answers one key, by calls of `load` with all keys asked for since the last call. `load` answers in the
  * order of its keys; if it fails, so do they all.
+ * @param keysMax one query looks up so many keys at most
  */
 export function coalesce<Key, Value>(
+  keysMax: number,
   load: (keys: readonly Key[]) => Promise<readonly Value[]>,
 ): (key: Key) => Promise<Value> {
   type Asked = { key: Key; resolve: (value: Value) => void; reject: (error: unknown) => void };
@@ -47,26 +45,4 @@ export function coalesce<Key, Value>(
       asked.push({ key, resolve, reject });
       schedule();
     });
-}
-
-/** A function that makes one answer for all that ask for the same within a moment, and may see the same. */
-export function shareAnswers<Answer>(): (
-  caller: Pick<Principal, 'audience'>,
-  question: string,
-  make: () => Promise<Answer>,
-) => Promise<Answer> {
-  const asked = new Map<string, Promise<Answer>>();
-  return (caller, asking, make) => {
-    const question = keyOf(caller, asking);
-    let answer = asked.get(question);
-    if (answer === undefined) {
-      // Made only when everybody of this moment has asked, so that what it reads is not older than any of them.
-      answer = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-        asked.delete(question);
-        return make();
-      });
-      asked.set(question, answer);
-    }
-    return answer;
-  };
 }
