@@ -2,7 +2,7 @@
 // Time, ids and chance arrive in the command, so that a decision is repeatable.
 import type { Role } from '../access.ts';
 import type { Actor } from '../envelope.ts';
-import type { Pointer, PolicyInForce } from '../policy/policy.ts';
+import type { Pointer, PolicyInForce, PolicyScope } from '../policy/policy.ts';
 import type { BindingStatus } from './binding-events.ts';
 import type { ModelEventData } from './events.ts';
 import type { Dependence } from './four-eyes.ts';
@@ -65,6 +65,9 @@ export type ArchiveCause = {
   plan_id: string | null;
   rule: ModelEventData<'model.archived'>['rule'];
 };
+
+/** The scopes whose policy a judgement rests on, each with the version of its stream. */
+export type PolicyVersions = readonly { scope: PolicyScope; version: number }[];
 
 type BindingFacts = Omit<
   ModelEventData<'binding.created'>,
@@ -172,7 +175,12 @@ export type ModelCommand =
       to_stage: Stage | null;
     })
   | (OnVersion & { type: 'Deprecate'; sunset_at: string | null })
-  | (OnVersion & { type: 'Archive'; because: ArchiveCause })
+  | (OnVersion & {
+      type: 'Archive';
+      because: ArchiveCause;
+      /** The policies by which the version was judged to be due; absent where a person says so. */
+      judged_by?: PolicyVersions | null;
+    })
   | (OnVersion & { type: 'Restore'; to_stage: Stage })
   | (OnVersion & { type: 'SetDefault' })
   | (OnVersion & {
@@ -282,6 +290,8 @@ export type ModelRefusal =
       to: Stage;
       legal_transitions: readonly Stage[];
     }
+  /** The policies that the order rests on are not those in force. */
+  | { code: 'policy_moved'; scopes: readonly string[]; versions: readonly number[] }
   | { code: 'artifact_unusable'; number: number; artifact: 'quarantined' | 'purged' }
   | {
       code: 'digest_required';

@@ -96,7 +96,8 @@ export function neededFor(command: ModelCommand, place: Place): readonly Needed[
   if (command.type === 'CreateVersion' && command.version.stage !== 'development') return stages;
   if (command.type === 'Archive') {
     const { cause, rule, plan_id } = command.because;
-    if (cause !== 'manual' || rule !== null || plan_id !== null) return attributes;
+    const isJudged = (command.judged_by ?? null) !== null;
+    if (cause !== 'manual' || rule !== null || plan_id !== null || isJudged) return attributes;
   }
   if (command.type === 'ReportDeployment' && command.cause !== 'reported') return timesOut;
   return base.get(command.type)!;

@@ -1,6 +1,12 @@
 // The release ladder: which stage follows which, and what leaves production when another arrives.
 import type { Decision } from '../decider.ts';
-import type { ArchiveCause, Common, ModelCommand, ModelRefusal } from './commands.ts';
+import type {
+  ArchiveCause,
+  Common,
+  ModelCommand,
+  ModelRefusal,
+  PolicyVersions,
+} from './commands.ts';
 import { readinesses, stages } from './shapes.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import type { Readiness, Stage } from './shapes.ts';
@@ -315,10 +321,28 @@ export function archive(
   command: CommandOf<'Archive'>,
 ): Outcome {
   if (version.stage === 'archived') return { events: [] };
+  const moved = policyMoved(command.judged_by ?? null, command);
+  if (moved !== null) return { refusal: moved };
   const blocking = usesOf(state, version, command.at);
   if (blocking.length > 0)
     return { refusal: { code: 'in_use', number: version.facts.number, blocking } };
   return { events: archiving(state, version, command.because, command.reason, null) };
+}
+
+/** A policy that was set in between may keep the version longer: it must be judged anew. */
+function policyMoved(
+  judgedBy: PolicyVersions | null,
+  { in_force: { ref } }: Pick<Common, 'in_force'>,
+): ModelRefusal | null {
+  if (judgedBy === null) return null;
+  const scopes = ref?.scopes ?? judgedBy.map(({ scope }) => scope);
+  const versions = ref?.versions ?? judgedBy.map(() => 0);
+  const isSame =
+    scopes.length === judgedBy.length &&
+    judgedBy.every(
+      ({ scope, version }, index) => scopes[index] === scope && versions[index] === version,
+    );
+  return isSame ? null : { code: 'policy_moved', scopes, versions };
 }
 
 export function restore(

@@ -1,14 +1,9 @@
 // How the policies of tenant, project and model become the one in force: field by field, the narrower only tightening.
 import { canonicalJson, digestOf } from '../digest.ts';
-import { policyFields, presets } from './policy.ts';
-import type {
-  OwnPolicy,
-  Policy,
-  PolicyField,
-  PolicyInForce,
-  PolicyScope,
-  Retention,
-} from './policy.ts';
+import { openPolicy, policyFields, presets } from './policy.ts';
+import type { OwnPolicy, Policy, PolicyField, PolicyInForce, PolicyScope } from './policy.ts';
+import { inFull, longer } from './retention.ts';
+import type { Retention } from './retention.ts';
 
 /** What one scope says, and at which version of its stream. */
 export type PolicyLayer = { scope: PolicyScope; version: number; own: OwnPolicy };
@@ -30,22 +25,6 @@ const union = <Item>(left: readonly Item[], right: readonly Item[]): readonly It
 const supersedingByStrictness = ['keep', 'staging', 'deprecated', 'retire'] as const;
 const stricterOf = <Value>(order: readonly Value[], left: Value, right: Value): Value =>
   order.indexOf(left) >= order.indexOf(right) ? left : right;
-
-/** Nothing is kept shorter than either says. */
-function longer(left: Retention | null, right: Retention | null): Retention | null {
-  if (left === null || right === null) return left ?? right;
-  const age = (field: keyof Retention['age_days']) =>
-    Math.max(left.age_days[field], right.age_days[field]);
-  return {
-    age_days: {
-      development: age('development'),
-      staging: age('staging'),
-      deprecated: age('deprecated'),
-      retired: age('retired'),
-    },
-    newest_kept: Math.max(left.newest_kept, right.newest_kept),
-  };
-}
 
 /** For each field the strictest value that keeps to both. */
 const tighten: {
@@ -99,16 +78,27 @@ const promotionFieldsOf = (policy: Policy): object => ({
 
 const promotionDigestOf = (policy: Policy): string => digestOf(promotionFieldsOf(policy));
 
+/** What a scope says of a field, in full; undefined where it says nothing. */
+export function saidOf<Field extends PolicyField>(
+  own: OwnPolicy,
+  field: Field,
+  without: Policy[Field],
+): Policy[Field] | undefined {
+  if (field !== 'retention') return own[field] as Policy[Field] | undefined;
+  return own.retention && (inFull(own.retention, without as Retention) as Policy[Field]);
+}
+
 /** Merges one field; returns its value, who made it so, and what binds the scopes below. */
 function mergeField<Field extends PolicyField>(
   field: Field,
   layers: readonly PolicyLayer[],
+  registry: Retention,
 ): { value: Policy[Field]; sources: readonly PolicySource[]; bound: Policy[Field] | undefined } {
-  let value: Policy[Field] = presets.open[field];
+  let value: Policy[Field] = standing(registry)[field];
   let sources: readonly PolicySource[] = ['preset:open'];
   let bound: Policy[Field] | undefined;
   for (const { scope, own } of layers) {
-    const said = own[field] as Policy[Field] | undefined;
+    const said = saidOf(own, field, value);
     if (said !== undefined) {
       const next = bound === undefined ? said : tighten[field](bound, said);
       if (bound === undefined) sources = [scope];
@@ -123,15 +113,24 @@ function mergeField<Field extends PolicyField>(
   return { value, sources, bound };
 }
 
+/** What is in force where no scope says anything. */
+const standing = (registry: Retention): Policy => ({ ...presets.open, retention: registry });
+
+const { retention: registryKeeps } = openPolicy.policy;
+
 /**
  * The policy in force where these layers apply, the widest first.
  * What a layer says binds those below it, unless it names the field in `may_override`; it never frees them of a wider bound.
+ * @param registry what is kept where no layer says otherwise
  */
-export function mergePolicies(layers: readonly PolicyLayer[]): {
+export function mergePolicies(
+  layers: readonly PolicyLayer[],
+  registry: Retention = registryKeeps,
+): {
   policy: Policy;
   sources: PolicySources;
 } {
-  const merged = policyFields.map((field) => [field, mergeField(field, layers)] as const);
+  const merged = policyFields.map((field) => [field, mergeField(field, layers, registry)] as const);
   return {
     policy: Object.fromEntries(
       merged.map(([field, { value }]) => [field, value]),
@@ -143,19 +142,26 @@ export function mergePolicies(layers: readonly PolicyLayer[]): {
 }
 
 /** What the layers bind a narrower scope to; a field that it may override freely is absent. */
-export function boundsOf(layers: readonly PolicyLayer[]): Partial<Policy> {
+export function boundsOf(
+  layers: readonly PolicyLayer[],
+  registry: Retention = registryKeeps,
+): Partial<Policy> {
   const bounds: [PolicyField, unknown][] = [];
   for (const field of policyFields) {
-    const { bound } = mergeField(field, layers);
+    const { bound } = mergeField(field, layers, registry);
     if (bound !== undefined) bounds.push([field, bound]);
   }
   return Object.fromEntries(bounds);
 }
 
 /** What a decision is told: the policy, and the streams it was merged from. No reference where none was ever set. */
-export function inForce(layers: readonly PolicyLayer[]): PolicyInForce {
-  if (layers.every(({ version }) => version === 0)) return { policy: presets.open, ref: null };
-  const { policy } = mergePolicies(layers);
+export function inForce(
+  layers: readonly PolicyLayer[],
+  registry: Retention = registryKeeps,
+): PolicyInForce {
+  if (layers.every(({ version }) => version === 0))
+    return { policy: standing(registry), ref: null };
+  const { policy } = mergePolicies(layers, registry);
   return {
     policy,
     ref: {

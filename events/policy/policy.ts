@@ -1,5 +1,7 @@
 // What a policy says, the presets, and what a decision is told of it. A rung of the ladder asks for what policy asks.
 import type { PolicyReference } from '../model/shapes.ts';
+import { registryRetention } from './retention.ts';
+import type { OwnRetention, Retention } from './retention.ts';
 
 export const pointers = ['default', 'aliases', 'bindings'] as const;
 export type Pointer = (typeof pointers)[number];
@@ -46,14 +48,8 @@ export type Policy = {
   protected_pointers: readonly Pointer[];
   on_superseded: 'retire' | 'deprecated' | 'staging' | 'keep';
   break_glass: 'allowed' | 'forbidden';
-  /** How long unused versions stay, and how many of the newest stay anyway; null: as the registry is set up. */
-  retention: Retention | null;
-};
-
-/** Ages in days since the later of creation and last use; who keeps longer wins. */
-export type Retention = {
-  age_days: { development: number; staging: number; deprecated: number; retired: number };
-  newest_kept: number;
+  /** How long unused versions stay, and how many of the newest stay anyway. */
+  retention: Retention;
 };
 
 export const policyFields = [
@@ -74,12 +70,21 @@ export type PolicyField = (typeof policyFields)[number];
 /** Where a policy is set: the widest first. A narrower one may only tighten, unless a wider one lets it override. */
 export type PolicyScope = 'tenant' | `project:${string}` | `model:${string}`;
 
+/** The scopes of a model, the widest first. */
+export const policyScopesOf = (project: string | null, modelId: string): readonly PolicyScope[] => [
+  'tenant',
+  ...(project === null ? [] : [`project:${project}` as const]),
+  `model:${modelId}`,
+];
+
 /** What one scope says for itself. */
-export type OwnPolicy = Partial<Policy> & {
+export type OwnPolicy = Partial<Omit<Policy, 'retention'>> & {
+  retention?: OwnRetention;
   /** Fields in which narrower scopes need not keep to what is said here. */
   may_override?: readonly PolicyField[];
 };
 
+/** What a release asks for; how long versions stay is no part of a preset. */
 export const presets = {
   open: {
     allow_skip: true,
@@ -92,7 +97,6 @@ export const presets = {
     protected_pointers: [],
     on_superseded: 'retire',
     break_glass: 'allowed',
-    retention: null,
   },
   standard: {
     allow_skip: true,
@@ -105,7 +109,6 @@ export const presets = {
     protected_pointers: [],
     on_superseded: 'retire',
     break_glass: 'allowed',
-    retention: null,
   },
   strict: {
     allow_skip: false,
@@ -123,13 +126,15 @@ export const presets = {
     protected_pointers: ['default', 'aliases', 'bindings'],
     on_superseded: 'retire',
     break_glass: 'allowed',
-    retention: null,
   },
-} as const satisfies Record<string, Policy>;
+} as const satisfies Record<string, Omit<Policy, 'retention'>>;
 export type Preset = keyof typeof presets;
 
 /** A policy in force, with the streams that it was merged from; `ref` is null where none was ever set. */
 export type PolicyInForce = { policy: Policy; ref: PolicyReference | null };
 
 /** In force until somebody sets a policy. */
-export const openPolicy: PolicyInForce = { policy: presets.open, ref: null };
+export const openPolicy: PolicyInForce = {
+  policy: { ...presets.open, retention: registryRetention() },
+  ref: null,
+};

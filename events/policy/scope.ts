@@ -4,10 +4,12 @@ import type { Decider, Decision } from '../decider.ts';
 import { canonicalJson } from '../digest.ts';
 import type { Actor } from '../envelope.ts';
 import type { PolicyEvent, PolicyEventData, RecordedPolicyEvent } from './events.ts';
-import { boundsOf, isAsTight, keepsTo, mergePolicies } from './merge.ts';
+import { boundsOf, isAsTight, keepsTo, mergePolicies, saidOf } from './merge.ts';
 import type { PolicyLayer } from './merge.ts';
 import { policyFields, presets } from './policy.ts';
 import type { OwnPolicy, Policy, PolicyField, PolicyScope, Preset } from './policy.ts';
+import { patchedRetention } from './retention.ts';
+import type { OwnRetention, Retention, RetentionPatch } from './retention.ts';
 
 /** What a scope says for itself, and who said it last. Version 0: nothing was ever said. */
 export type PolicyState = {
@@ -18,10 +20,14 @@ export type PolicyState = {
   position: number;
 };
 
-/** New values; null resets a field, so that the scope says nothing of it. `approvals` merges by its own fields. */
+/** New values; null resets a field, so that the scope says nothing of it. `approvals` and `retention` merge by their parts. */
 export type PolicyPatch = {
-  [Field in Exclude<keyof OwnPolicy, 'approvals'>]?: OwnPolicy[Field] | null | undefined;
+  [Field in Exclude<keyof OwnPolicy, 'approvals' | 'retention'>]?:
+    | OwnPolicy[Field]
+    | null
+    | undefined;
 } & {
+  retention?: RetentionPatch | null | undefined;
   approvals?:
     | { [Part in keyof Policy['approvals']]?: Policy['approvals'][Part] | undefined }
     | null
@@ -36,6 +42,8 @@ export type PolicyCommand = {
   patch: PolicyPatch;
   /** What the wider scopes say, the widest first. */
   wider: readonly PolicyLayer[];
+  /** What is kept where no scope says otherwise. */
+  registry: Retention;
   /** Only an admin of the tenant may loosen. */
   by_admin_of_tenant: boolean;
   reason: string | null;
@@ -60,7 +68,11 @@ function patched(own: OwnPolicy, { preset, patch }: PolicyCommand): OwnPolicy {
         ...(next[field] as object | undefined),
         ...(said as object),
       };
-    else next[field] = said;
+    else if (field === 'retention') {
+      const kept = patchedRetention(own.retention, said as RetentionPatch);
+      if (kept === undefined) delete next[field];
+      else next[field] = kept satisfies OwnRetention;
+    } else next[field] = said;
   }
   return next;
 }
@@ -69,7 +81,7 @@ function setPolicy(
   state: PolicyState,
   command: PolicyCommand,
 ): Decision<PolicyEvent, PolicyRefusal> {
-  const { scope, wider, patch } = command;
+  const { scope, wider, patch, registry } = command;
   const next = patched(state.own, command);
   const changed: PolicyEventData<'policy.set'>['changed'] = {};
   const previous: PolicyEventData<'policy.set'>['previous'] = {};
@@ -80,17 +92,13 @@ function setPolicy(
     previous[field] = before as (typeof previous)[string];
   }
   if (Object.keys(changed).length === 0) return { events: [] };
-  const bounds: Partial<Policy> = scope === 'tenant' ? {} : boundsOf(wider);
+  const bounds: Partial<Policy> = scope === 'tenant' ? {} : boundsOf(wider, registry);
   // lists are joined with those of the wider scopes, so that only a single value can fall short
   const beyond = policyFields.filter((field) => {
     const bound = bounds[field];
-    const said = patch[field] === undefined ? undefined : next[field];
-    return (
-      bound !== undefined &&
-      said !== undefined &&
-      !Array.isArray(said) &&
-      !keepsTo(field, bound as never, said as never)
-    );
+    if (bound === undefined || patch[field] === undefined) return false;
+    const said = saidOf(next, field, bound);
+    return said !== undefined && !Array.isArray(said) && !keepsTo(field, bound, said);
   });
   if (beyond.length > 0)
     return {
@@ -101,8 +109,8 @@ function setPolicy(
       },
     };
   const layerOf = (own: OwnPolicy): PolicyLayer => ({ scope, version: state.stream_version, own });
-  const before = mergePolicies([...wider, layerOf(state.own)]).policy;
-  const after = mergePolicies([...wider, layerOf(next)]).policy;
+  const before = mergePolicies([...wider, layerOf(state.own)], registry).policy;
+  const after = mergePolicies([...wider, layerOf(next)], registry).policy;
   if (after.on_superseded === 'keep' && !after.multi_production)
     return { refusal: { code: 'keep_needs_multi_production' } };
   const letsGoMore = (next.may_override ?? []).some(

@@ -81,6 +81,10 @@ const codes = {
     status: 409,
     title: 'The policy lets only production versions be named so; promote it first',
   },
+  policy_moved: {
+    status: 409,
+    title: 'The policy is not the one that this was judged by; judge again',
+  },
   conflict: { status: 409, title: 'The model changed at the same time; try again' },
   precondition_failed: { status: 412, title: 'The stream version is not the one in If-Match' },
   too_large: { status: 413, title: 'The request is too large' },

@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import { AssertionFailed } from '#events/decider.ts';
 import { tenantStream } from '#events/names.ts';
+import type { Retention } from '#events/policy/retention.ts';
 import type { Tokens } from '#infra/auth/tokens.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
@@ -29,6 +30,7 @@ import { deploymentRoutes } from './routes/deployments.ts';
 import { lifecycleRoutes } from './routes/lifecycle.ts';
 import { modelRoutes } from './routes/models.ts';
 import { versionRoutes } from './routes/versions.ts';
+import { retentionPolicyRoutes } from './routes/retention-policies.ts';
 import { roleBindingRoutes } from './routes/role-bindings.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import { tokenRoutes } from './routes/tokens.ts';
@@ -50,10 +52,12 @@ export function commandApiApp(deps: {
   failpoint: Failpoint;
   /** Null where there are no access tokens. */
   tokens: Tokens | null;
+  /** How long versions stay where no policy says otherwise. */
+  kept: Retention;
   /** Null where nothing goes by Kafka. */
   kafka: Kafka | null;
 }) {
-  const { pool, follower, clock, registry, failpoint, kafka } = deps;
+  const { pool, follower, clock, registry, failpoint, kept, kafka } = deps;
   const logger = deps.logger.child({ service: 'command-api' });
   const log = openPostgresLog({
     url: deps.databaseUrl,
@@ -103,6 +107,7 @@ export function commandApiApp(deps: {
     lifecycleRoutes(server, asking);
     deploymentRoutes(server, asking);
     bindingRoutes(server, asking);
+    retentionPolicyRoutes(server, { ask, resolve, streams, kept });
   }
 
   /** A tenant exists once its stream does. */
@@ -121,7 +126,7 @@ export function commandApiApp(deps: {
     /** Every route of this service; mount under `/api/v1`. */
     routes(server: HttpServer): void {
       writeRoutes(server);
-      policyRoutes(server, { ask, resolve, streams });
+      policyRoutes(server, { ask, resolve, streams, kept });
       promotionRequestRoutes(server, { ask, resolve, settle, now: clock.now });
       keyRoutes(server, { ask, streams });
       roleBindingRoutes(server, { ask, streams });

@@ -14,6 +14,7 @@ export const settings = {
     'LOG_LEVEL',
     'MODELOG_ADMIN_KEY',
     'MODELOG_SERVICE_KEY',
+    'DEFAULT_RETENTION_COUNT',
   ),
   ...identitySettings,
 };

@@ -1,4 +1,5 @@
 // The command API as a process of its own.
+import { registryRetention } from '#events/policy/retention.ts';
 import { tokenVerifiersOf } from '#infra/auth/settings.ts';
 import { openKafka } from '#infra/kafka/open.ts';
 import { openPlatform, serveHttp } from '#infra/platform.ts';
@@ -35,7 +36,12 @@ await runService(async () => {
     onCrash: () => process.exit(1),
   });
   const identity = tokenVerifiersOf(config);
-  const app = commandApiApp({ ...platform, kafka, tokens: identity.tokens });
+  const app = commandApiApp({
+    ...platform,
+    kafka,
+    tokens: identity.tokens,
+    kept: registryRetention(config.DEFAULT_RETENTION_COUNT),
+  });
   await app.start({ adminKey: config.MODELOG_ADMIN_KEY, serviceKey: config.MODELOG_SERVICE_KEY });
   const http = await serveHttp(platform, {
     name: 'command-api',

@@ -5,6 +5,7 @@ import type { ModelCommand } from '#events/model/commands.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { parseStream, policyStream } from '#events/names.ts';
 import { inForce } from '#events/policy/merge.ts';
+import { policyScopesOf } from '#events/policy/policy.ts';
 import type { PolicyLayer } from '#events/policy/merge.ts';
 import type { PolicyInForce, PolicyScope } from '#events/policy/policy.ts';
 import type { PolicyState } from '#events/policy/scope.ts';
@@ -13,13 +14,6 @@ import type { Folded } from './streams.ts';
 /** Merged policies kept in memory; one is a few KB. */
 const mergedMax = 1_000;
 const merged = new LRUCache<string, PolicyInForce>({ max: mergedMax });
-
-/** The scopes of a model, the widest first. */
-export const policyScopesOf = (project: string | null, modelId: string): readonly PolicyScope[] => [
-  'tenant',
-  ...(project === null ? [] : [`project:${project}` as const]),
-  `model:${modelId}`,
-];
 
 /** The policy streams that a command rests on; none for what no policy governs. */
 export function policyStreamsRestedOn(

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import type { EventLog } from '#events/log.ts';
+import type { Retention } from '#events/policy/retention.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
@@ -14,11 +15,10 @@ import { archiveBy } from './archive.ts';
 import type { ArchiveVersion } from './archive.ts';
 import { consumeLog, consumeTopic } from './consume.ts';
 import type { Intake, Lag } from './consume.ts';
-import { defaultPolicy } from './due.ts';
-import type { RetentionPolicy } from './due.ts';
 import { openDueTimes } from './due-times.ts';
 import { retentionMetrics } from './metrics.ts';
 import { orderByHttp } from './order.ts';
+import { openPolicies } from './policies.ts';
 import { openSweep } from './sweep.ts';
 import type { SweepReport } from './sweep.ts';
 import { settleBy } from './promotion-requests.ts';
@@ -40,12 +40,13 @@ const noLag: Lag = { events: 0, seconds: 0 };
 /** Builds the service on a migrated database. Events come from Kafka where it is given, else from the log. */
 export function retentionApp(deps: {
   pool: Pool;
-  log: Pick<EventLog, 'readStream'>;
+  log: Pick<EventLog, 'readStream' | 'lookUp'>;
   kafka: Omit<Kafka, 'codec' | 'settings'> | null;
   archive: ArchiveVersion;
   timeOut: TimeOutDeployment;
   settle: SettleRequest;
-  policy: RetentionPolicy;
+  /** What is kept where no policy says otherwise. */
+  kept: Retention;
   deploymentTimeoutHours: number;
   clock: Pick<Clock, 'now'>;
   sweepSeconds: number;
@@ -53,11 +54,11 @@ export function retentionApp(deps: {
   logger: Logger;
   failpoint: Failpoint;
 }) {
-  const { pool, kafka, policy, deploymentTimeoutHours, clock, failpoint } = deps;
+  const { pool, kafka, kept, deploymentTimeoutHours, clock, failpoint } = deps;
   const logger = deps.logger.child({ service: 'retention' });
   const stopping = new AbortController();
   const { signal } = stopping;
-  const dueTimes = openDueTimes(pool, { policy, deploymentTimeoutHours }, (error) =>
+  const dueTimes = openDueTimes(pool, { registry: kept, deploymentTimeoutHours }, (error) =>
     logger.warn({ err: error }, 'due times were not written; they will be'),
   );
   let intake: Intake | null = null;
@@ -70,7 +71,7 @@ export function retentionApp(deps: {
     archive: deps.archive,
     timeOut: deps.timeOut,
     settle: deps.settle,
-    policy,
+    keepingOf: openPolicies(deps.log, kept),
     deploymentTimeoutHours,
     clock,
     failpoint,
@@ -91,6 +92,7 @@ export function retentionApp(deps: {
   });
 
   async function sweepOnce(): Promise<SweepReport> {
+    await dueTimes.adoptPolicies();
     metrics.due(await dueTimes.countDue(clock.now()));
     return await sweep.run(signal);
   }
@@ -158,17 +160,14 @@ export function retentionApp(deps: {
   };
 }
 
-/** The service as a process runs it: by the default policy, and with the command API asked over HTTP. */
+/** The service as a process runs it: with the command API asked over HTTP. */
 export const retentionByHttp = ({
   commandApiUrl,
   serviceKey,
-  newestKept,
   ...deps
-}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'timeOut' | 'settle' | 'policy'> & {
+}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'timeOut' | 'settle'> & {
   commandApiUrl: string;
   serviceKey: string;
-  /** So many of the newest versions are kept, 1 to 10. */
-  newestKept: number;
 }) => {
   const order = orderByHttp({ apiUrl: commandApiUrl, serviceKey });
   return retentionApp({
@@ -176,6 +175,5 @@ export const retentionByHttp = ({
     archive: archiveBy(order),
     timeOut: timeOutBy(order),
     settle: settleBy(order),
-    policy: defaultPolicy(newestKept),
   });
 };

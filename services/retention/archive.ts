@@ -1,10 +1,13 @@
 // Orders that a version be archived, with the rule that let go of it.
-import type { DueVersion } from './due.ts';
+import type { PolicyVersions } from '#events/model/commands.ts';
+import type { DueVersion } from '#events/model/due.ts';
 import type { GiveOrder, OrderOutcome } from './order.ts';
 
 type ArchiveOrder = {
   model_id: string;
   version: DueVersion;
+  /** The policies that were judged by; the order is void under any other. */
+  judgedBy: PolicyVersions;
   /** The stream version that was judged; the order is void at any other. */
   decidedOn: number;
 };
@@ -14,14 +17,14 @@ export type ArchiveVersion = (order: ArchiveOrder, signal: AbortSignal) => Promi
 
 export const archiveBy =
   (order: GiveOrder): ArchiveVersion =>
-  async ({ model_id, version, decidedOn }, signal) => {
+  async ({ model_id, version, judgedBy, decidedOn }, signal) => {
     const { version_id, number, cause, rule, due_at } = version;
     return await order(
       {
         path: `/models/${model_id}/versions/${number}/archive`,
-        body: { reason: reasonOf(version), cause, rule, plan_id: null },
+        body: { reason: reasonOf(version), cause, rule, judged_by: judgedBy },
         decidedOn,
-        decision: `${version_id} ${rule.type} ${due_at}`,
+        decision: [version_id, rule.type, due_at, ...judgedBy.map((one) => one.version)].join(' '),
       },
       signal,
     );

@@ -3,9 +3,11 @@
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import { isModelEventType } from '#events/catalogue.ts';
+import type { PolicyVersions } from '#events/model/commands.ts';
+import { shortestAgeMs } from '#events/model/due.ts';
 import type { ModelEventType } from '#events/model/events.ts';
-import { shortestAgeMs } from './due.ts';
-import type { RetentionPolicy } from './due.ts';
+import { parseStream, policyStream } from '#events/names.ts';
+import type { Retention } from '#events/policy/retention.ts';
 import { timeoutMs } from './overdue.ts';
 
 /** Days before anything is due, a second costs nothing; at full load this is one statement a second. */
@@ -30,7 +32,7 @@ const effects: Record<
   'begins' | 'at once' | 'after an age' | 'after a timeout' | 'at the next sweep' | 'none'
 > = {
   'model.registered': 'begins',
-  'model.updated': 'none',
+  'model.updated': 'at once', // in another project, other policies hold
   'model.versioned': 'at once', // it may push another out of the newest
   'model.promoted': 'at once', // reinstated from deprecated, it has a shorter age
   'model.deployed': 'none',
@@ -81,11 +83,13 @@ const effects: Record<
 };
 
 /** What due times are reckoned by. */
-export type Reckoning = { policy: RetentionPolicy; deploymentTimeoutHours: number };
+export type Reckoning = { registry: Retention; deploymentTimeoutHours: number };
 
 export type DueTimes = {
   /** Looks at every model again if the due times were reckoned otherwise before. */
   adopt: () => Promise<void>;
+  /** Looks again at every model whose policy says something else of retention than when it was looked at. */
+  adoptPolicies: () => Promise<void>;
   /** Where a source goes on: the position or offset that `note` was last told, as far as it is written; 0 at first. */
   checkpoint: (source: string) => Promise<number>;
   /** Gathers what events mean; `next` is where their source goes on. Waits only where much is gathered. */
@@ -94,8 +98,13 @@ export type DueTimes = {
   write: () => Promise<void>;
   /** Takes streams that must be looked at now, for a time; nobody else is given them meanwhile. */
   claim: (now: Date, limit: number) => Promise<string[]>;
-  /** Stores the exact next time, or null for none. False if the stream has moved past the judged version. */
-  settle: (stream: string, judgedVersion: number, nextCheckAt: string | null) => Promise<boolean>;
+  /** Stores the exact next time, or null for none. False if the stream or a policy has moved past what was judged by. */
+  settle: (
+    stream: string,
+    judgedVersion: number,
+    nextCheckAt: string | null,
+    judgedBy: PolicyVersions,
+  ) => Promise<boolean>;
   /** Gives a claimed stream back, to be looked at in the next sweep. */
   release: (streams: readonly string[], now: Date) => Promise<void>;
   /** How many streams must be looked at now. */
@@ -106,10 +115,9 @@ export type DueTimes = {
 
 export function openDueTimes(
   pool: Pool,
-  { policy, deploymentTimeoutHours }: Reckoning,
+  { registry, deploymentTimeoutHours }: Reckoning,
   onError: (error: unknown) => void,
 ): DueTimes {
-  const ageMs = shortestAgeMs(policy);
   const youngUntil = new LRUCache<string, number>({ max: youngStreamsMax });
   let begun = new Map<string, number>();
   let brought = new Map<string, number>();
@@ -133,12 +141,12 @@ export function openDueTimes(
       return;
     }
     if (effect === 'begins') {
-      begun.set(stream, recordedMs + ageMs);
-      youngUntil.set(stream, recordedMs + ageMs);
+      begun.set(stream, recordedMs + shortestAgeMs);
+      youngUntil.set(stream, recordedMs + shortestAgeMs);
       return;
     }
     if (recordedMs < (youngUntil.get(stream) ?? 0)) return;
-    const dueMs = effect === 'at once' ? recordedMs : recordedMs + ageMs;
+    const dueMs = effect === 'at once' ? recordedMs : recordedMs + shortestAgeMs;
     brought.set(stream, Math.min(dueMs, brought.get(stream) ?? dueMs));
   }
 
@@ -179,26 +187,63 @@ export function openDueTimes(
     }, writeDelayMs);
   };
 
+  /** Every model stream from one on, up to another, is looked at by the next sweep. */
+  async function forget(from: string, to: string): Promise<void> {
+    let last: string | null = from;
+    while (last !== null) {
+      const { rows }: { rows: { last: string | null }[] } = await pool.query(forgetStatement, [
+        last,
+        to,
+        forgottenPageStreams,
+      ]);
+      last = rows[0]!.last;
+    }
+  }
+
+  async function bringForward(streams: readonly string[], to: Date): Promise<void> {
+    await pool.query(
+      'update retention.due set next_check_at = least(next_check_at, $2) where stream = any($1)',
+      [streams, to],
+    );
+  }
+
   return {
     async adopt() {
-      const adopted = JSON.stringify({ ...policy, deploymentTimeoutHours });
+      const adopted = JSON.stringify({ ...registry, deploymentTimeoutHours });
       const { rows } = await pool.query(
         'select from retention.reckoned_by where policy = $1::jsonb',
         [adopted],
       );
       if (rows.length > 0) return;
-      let last: string | null = '';
-      while (last !== null) {
-        const { rows: page }: { rows: { last: string | null }[] } = await pool.query(
-          forgetStatement,
-          [last, forgottenPageStreams],
-        );
-        last = page[0]!.last;
-      }
+      await forget('model:', 'model;');
       await pool.query(
         `insert into retention.reckoned_by (policy) values ($1)
          on conflict (only_row) do update set policy = excluded.policy`,
         [adopted],
+      );
+    },
+
+    async adoptPolicies() {
+      const { rows } = await pool.query<{ stream: string; version: number; is_otherwise: boolean }>(
+        {
+          name: 'policies_that_moved',
+          text: movedPoliciesStatement,
+        },
+      );
+      const models: string[] = [];
+      const tenants = new Set<string>();
+      for (const { stream } of rows.filter(({ is_otherwise }) => is_otherwise)) {
+        const { tenant, id } = parseStream(stream)!;
+        // which models are in a project is not known here
+        if (id.startsWith('model:')) models.push(`model:${tenant}:${id.slice('model:'.length)}`);
+        else tenants.add(tenant);
+      }
+      for (const tenant of tenants) await forget(`model:${tenant}:`, `model:${tenant};`);
+      await bringForward(models, new Date(0));
+      await pool.query(
+        `insert into retention.reckoned_policies (stream, version) select * from unnest($1::text[], $2::integer[])
+         on conflict (stream) do update set version = excluded.version`,
+        [rows.map(({ stream }) => stream), rows.map(({ version }) => version)],
       );
     },
 
@@ -229,21 +274,23 @@ export function openDueTimes(
       return rows.map(({ stream }) => stream);
     },
 
-    async settle(stream, judgedVersion, nextCheckAt) {
+    async settle(stream, judgedVersion, nextCheckAt, judgedBy) {
+      const { tenant } = parseStream(stream)!;
       const { rows } = await pool.query<{ settled: boolean }>({
         name: 'settle_due_stream',
-        text: 'select retention.settle($1, $2, $3) as settled',
-        values: [stream, judgedVersion, nextCheckAt ?? 'infinity'],
+        text: 'select retention.settle($1, $2, $3, $4, $5) as settled',
+        values: [
+          stream,
+          judgedVersion,
+          nextCheckAt ?? 'infinity',
+          judgedBy.map(({ scope }) => policyStream(tenant, scope)),
+          judgedBy.map(({ version }) => version),
+        ],
       });
       return rows[0]!.settled;
     },
 
-    async release(streams, now) {
-      await pool.query(
-        `update retention.due set next_check_at = least(next_check_at, $2) where stream = any($1)`,
-        [streams, now],
-      );
-    },
+    release: bringForward,
 
     async countDue(now) {
       const { rows } = await pool.query<{ count: string }>({
@@ -312,8 +359,19 @@ returning stream`;
 // A page of the streams is due at once; answers with the last of them, or null past the end.
 const forgetStatement = `
 with page as (
-  select stream from retention.due where stream > $1 order by stream limit $2
+  select stream from retention.due where stream > $1 and stream < $2 order by stream limit $3
 ), looked_at_again as (
   update retention.due d set next_check_at = '-infinity' from page where d.stream = page.stream
 )
 select max(stream) as last from page`;
+
+// Policies that are at another version than the one that was reckoned with, and whether one of the events between them
+// says anything of retention. A log that was restored from a backup may have gone back.
+const movedPoliciesStatement = `
+select s.stream, s.version, r.version > s.version or exists (
+  select from log.events e
+  where e.stream = s.stream and e.version > coalesce(r.version, 0)
+    and (e.data -> 'changed' -> 'retention' is not null or e.data -> 'changed' -> 'may_override' is not null)
+) as is_otherwise
+from log.streams s left join retention.reckoned_policies r on r.stream = s.stream
+where s.stream >= 'policy:' and s.stream < 'policy;' and s.version is distinct from r.version`;

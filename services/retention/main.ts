@@ -1,4 +1,5 @@
 // Retention as a process of its own.
+import { registryRetention } from '#events/policy/retention.ts';
 import { openReaderPlatform, serveHttp } from '#infra/platform.ts';
 import { readSettings, runService } from '#infra/process.ts';
 import { retentionByHttp, retentionMigrations } from './app.ts';
@@ -27,7 +28,7 @@ await runService(async () => {
     ...platform,
     commandApiUrl: config.COMMAND_API_URL,
     serviceKey,
-    newestKept: config.DEFAULT_RETENTION_COUNT,
+    kept: registryRetention(config.DEFAULT_RETENTION_COUNT),
     sweepSeconds: config.RETENTION_SWEEP_SECONDS,
     deploymentTimeoutHours: config.DEPLOYMENT_TIMEOUT_HOURS,
   });

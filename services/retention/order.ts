@@ -87,7 +87,7 @@ async function askOnce(
   if (status === 200 && body.stream_version !== undefined)
     return { outcome: 'done', stream_version: body.stream_version };
   // A key that is known with another body was used for this very decision, measured at another time.
-  if (status === 409 || status === 412 || code === 'key_reused')
+  if (status === 409 || status === 412 || code === 'key_reused' || code === 'model_not_found')
     return { outcome: 'moved_on', code };
   if (status === 429 || status >= 500) return { problem: code };
   throw new OrderFailed(`the command API refuses an order: ${code}`, { retryable: false });

@@ -2,6 +2,8 @@
 import { assert, AssertionFailed } from '#events/decider.ts';
 import type { EventLog } from '#events/log.ts';
 import { modelDecider } from '#events/model/decide.ts';
+import { due, shortestAgeMs } from '#events/model/due.ts';
+import type { DueVersion } from '#events/model/due.ts';
 import type { RecordedModelEvent } from '#events/model/events.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { parseStream } from '#events/names.ts';
@@ -9,10 +11,9 @@ import { UnreadableEvent, upcast } from '#events/upcasters.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import type { ArchiveVersion } from './archive.ts';
-import { due, shortestAgeMs } from './due.ts';
-import type { DueVersion, RetentionPolicy } from './due.ts';
 import { overdue } from './overdue.ts';
 import type { OverdueDeployment } from './overdue.ts';
+import type { KeepingOf } from './policies.ts';
 import { waitingRequests } from './promotion-requests.ts';
 import type { SettleRequest } from './promotion-requests.ts';
 import type { TimeOutDeployment } from './time-out.ts';
@@ -50,14 +51,14 @@ export function openSweep(options: {
   archive: ArchiveVersion;
   timeOut: TimeOutDeployment;
   settle: SettleRequest;
-  policy: RetentionPolicy;
+  keepingOf: KeepingOf;
   /** A deployment that is asked for or under way is given up after so long without a report. */
   deploymentTimeoutHours: number;
   clock: Pick<Clock, 'now'>;
   failpoint: Failpoint;
   told: SweepTold;
 }): Sweep {
-  const { log, dueTimes, archive, timeOut, settle, policy, clock, failpoint, told } = options;
+  const { log, dueTimes, archive, timeOut, settle, keepingOf, clock, failpoint, told } = options;
 
   /** Judges until the stream stands still; one that does not is looked at again when its claim lapses. */
   async function lookAt(
@@ -70,10 +71,18 @@ export function openSweep(options: {
     assert(named !== null, `${stream} is no stream`);
     for (let look = 1; look <= looksMax; look++) {
       const state = await fold(log, stream);
+      const { model, stream_version } = state;
+      assert(model !== null, `${stream} is empty`);
+      const { retention, judgedBy } = await keepingOf(model);
+      if (model.state === 'deleted') {
+        // nothing of a tombstone can be ordered; when it is raised again, an event says so
+        if (await dueTimes.settle(stream, stream_version, null, judgedBy)) return;
+        continue;
+      }
       const requests = waitingRequests(state, now);
-      if (await settleAll(requests.ids, state.stream_version, signal)) continue;
+      if (await settleAll(requests.ids, stream_version, signal)) continue;
       const waiting = overdue(state, options.deploymentTimeoutHours, now);
-      const judged = due(state, policy, now);
+      const judged = due(state, retention, now);
       if (judged.due.length + waiting.overdue.length > 0)
         await failpoint('retention:after-decision');
       if (waiting.overdue.length > 0) {
@@ -81,12 +90,13 @@ export function openSweep(options: {
         await timeOutAll(stream, state, waiting.overdue, report, signal);
         continue;
       }
-      const version = await archiveAll(named.id, stream, state, judged.due, report, signal);
+      const order = { model_id: named.id, judgedBy };
+      const version = await archiveAll(order, stream, state, judged.due, report, signal);
       const next = earliest(
         earliest(judged.next_due_at, waiting.next_due_at),
-        earliest(requests.next_look_at, firstAgeOf(state, policy, now)),
+        earliest(requests.next_look_at, firstAgeOf(model.created_at, now)),
       );
-      if (version !== null && (await dueTimes.settle(stream, version, next))) return;
+      if (version !== null && (await dueTimes.settle(stream, version, next, judgedBy))) return;
     }
   }
 
@@ -122,7 +132,7 @@ export function openSweep(options: {
 
   /** The stream's version after all of them are archived; null once the model has moved on. */
   async function archiveAll(
-    model_id: string,
+    order: Pick<Parameters<ArchiveVersion>[0], 'model_id' | 'judgedBy'>,
     stream: string,
     state: ModelState,
     versions: readonly DueVersion[],
@@ -131,7 +141,7 @@ export function openSweep(options: {
   ): Promise<number | null> {
     let decidedOn = state.stream_version;
     for (const version of versions) {
-      const answer = await archive({ model_id, version, decidedOn }, signal);
+      const answer = await archive({ ...order, version, decidedOn }, signal);
       if (answer.outcome === 'moved_on') return null;
       decidedOn = answer.stream_version;
       report.archived += 1;
@@ -179,9 +189,8 @@ export function openSweep(options: {
  * Events of a model that is younger than any age bring no look forward, in whichever process they are read; so a look
  * that came early, for a deployment, leaves the one at the end of that age.
  */
-function firstAgeOf({ model }: ModelState, policy: RetentionPolicy, now: Date): string | null {
-  if (model === null) return null;
-  const endMs = Date.parse(model.created_at) + shortestAgeMs(policy);
+function firstAgeOf(createdAt: string, now: Date): string | null {
+  const endMs = Date.parse(createdAt) + shortestAgeMs;
   return endMs > now.getTime() ? new Date(endMs).toISOString() : null;
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { registryRetention } from '#events/policy/retention.ts';
 import { tokenVerifiersOf } from '#infra/auth/settings.ts';
 import { openKafka } from '#infra/kafka/open.ts';
 import { openPlatform, serveHttp } from '#infra/platform.ts';
@@ -73,7 +74,8 @@ await runService(async () => {
     });
 
     const identity = tokenVerifiersOf(config);
-    const commandApi = commandApiApp({ ...platform, kafka, tokens: identity.tokens });
+    const kept = registryRetention(config.DEFAULT_RETENTION_COUNT);
+    const commandApi = commandApiApp({ ...platform, kafka, tokens: identity.tokens, kept });
     await commandApi.start({ adminKey: adminKey.key, serviceKey });
     closing.push(commandApi.stop);
 
@@ -115,7 +117,7 @@ await runService(async () => {
       kafka,
       commandApiUrl: http.address,
       serviceKey,
-      newestKept: config.DEFAULT_RETENTION_COUNT,
+      kept,
       sweepSeconds: config.RETENTION_SWEEP_SECONDS,
       deploymentTimeoutHours: config.DEPLOYMENT_TIMEOUT_HOURS,
     });

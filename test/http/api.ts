@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import type { Role } from '#events/access.ts';
 import type { EventLog } from '#events/log.ts';
 import { tenantStream } from '#events/names.ts';
+import { registryRetention } from '#events/policy/retention.ts';
 import { newSecret, openKeyring, secretHash } from '#infra/auth/keys.ts';
 import type { TokenVerifiers } from '#infra/auth/keys.ts';
 import { documentRoutes, operationRoutes } from '#infra/http/operations.ts';
@@ -81,6 +82,7 @@ export async function openApi(databaseUrl: string, verifiers: TokenVerifiers = n
     failpoint: () => undefined,
     kafka: null,
     tokens: verifiers.tokens,
+    kept: registryRetention(),
   });
   await commandApi.start({ adminKey, serviceKey: undefined });
   const audit = openAuditRecords(pool, onError);

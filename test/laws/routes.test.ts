@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { permissions } from '#events/access.ts';
 import { AssertionFailed } from '#events/decider.ts';
+import { registryRetention } from '#events/policy/retention.ts';
 import { buildServer } from '#infra/http/server.ts';
 import type { HttpServer, RouteAccess } from '#infra/http/server.ts';
 import { openPool } from '#infra/postgres/connect.ts';
@@ -34,7 +35,18 @@ const follower: HeadFollower = {
   close: async () => undefined,
 };
 const clock: Clock = { now: () => new Date(0), close: () => undefined };
-const common = { databaseUrl, pool, follower, clock, logger, failpoint, kafka: null, tokens: null };
+const kept = registryRetention();
+const common = {
+  databaseUrl,
+  pool,
+  follower,
+  clock,
+  logger,
+  failpoint,
+  kafka: null,
+  tokens: null,
+  kept,
+};
 
 const emptyServer = (): HttpServer =>
   buildServer({
@@ -84,6 +96,7 @@ POST /deployments/:id/traffic · POST /deployments/:id/rollback · POST /deploy
 POST /bindings · GET /bindings · GET /bindings/:id · PUT /bindings/:id · PATCH /bindings/:id · DELETE /bindings/:id
 GET /models/:model/compare · GET /models/:model/timeline · GET /stats · GET /events · GET /events/:id
 POST /api-keys · GET /api-keys · DELETE /api-keys/:id · POST /training-completed
+GET /retention/policies/:scope · PUT /retention/policies/:scope
 GET /policies/:scope · PUT /policies/:scope · GET /models/:model/policy
 POST /models/:model/versions/:version/promotion-requests · GET /promotion-requests · GET /promotion-requests/:id
 POST /promotion-requests/:id/decision · POST /promotion-requests/:id/withdraw

@@ -1,4 +1,5 @@
 // The command API and the projector behind one real HTTP server, as `npm start` has them.
+import { registryRetention } from '#events/policy/retention.ts';
 import { openKeyring } from '#infra/auth/keys.ts';
 import type { TokenVerifiers } from '#infra/auth/keys.ts';
 import { buildServer } from '#infra/http/server.ts';
@@ -39,7 +40,13 @@ export async function serveRegistry(
   const registry = new Registry();
   const common = { databaseUrl: url, pool, follower, clock, registry, logger };
   const failpoint = (): void => undefined;
-  const commandApi = commandApiApp({ ...common, kafka, failpoint, tokens: identity.tokens });
+  const commandApi = commandApiApp({
+    ...common,
+    kafka,
+    failpoint,
+    tokens: identity.tokens,
+    kept: registryRetention(),
+  });
   await commandApi.start({ adminKey, serviceKey: undefined });
   const { log } = commandApi;
   const projector = projectorApp({ ...common, log, kafka, failpoint });

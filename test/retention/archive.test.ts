@@ -4,8 +4,8 @@ import { createServer, request as forward } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { DueVersion } from '#events/model/due.ts';
 import { archiveBy } from '#services/retention/archive.ts';
-import type { DueVersion } from '#services/retention/due.ts';
 import { orderByHttp } from '#services/retention/order.ts';
 import { serviceKey, startRegistry } from './registry.ts';
 import type { TestRegistry } from './registry.ts';
@@ -53,7 +53,10 @@ async function behind(troubles: Trouble[], key = serviceKey) {
     met,
     archive: async (decidedOn: number) => {
       try {
-        return await archive({ model_id, version, decidedOn }, new AbortController().signal);
+        return await archive(
+          { model_id, version, judgedBy: [], decidedOn },
+          new AbortController().signal,
+        );
       } finally {
         server.closeAllConnections();
         server.close();

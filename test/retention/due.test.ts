@@ -3,13 +3,14 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stages } from '#events/model/shapes.ts';
 import { usesOf } from '#events/model/uses.ts';
-import { defaultPolicy, due, newestKeptMax, newestKeptMin } from '#services/retention/due.ts';
+import { due } from '#events/model/due.ts';
+import { newestKeptMax, newestKeptMin, registryRetention } from '#events/policy/retention.ts';
 import { day, history } from './history.ts';
 import type { History } from './history.ts';
 
-const keepOne = defaultPolicy(1);
-const numbersDue = (story: History, days: number, policy = keepOne) =>
-  due(story.state, policy, day(days)).due.map(({ number }) => number);
+const keepOne = registryRetention(1);
+const numbersDue = (story: History, days: number, kept = keepOne) =>
+  due(story.state, kept, day(days)).due.map(({ number }) => number);
 
 /** Version 1 lives as told; version 2 is the newest, which the count keeps. */
 const beforeNewest = (tell: (story: History) => History): History =>
@@ -119,24 +120,24 @@ describe('a version beyond the newest', () => {
 describe('the newest versions', () => {
   it('are kept whatever their age', () => {
     const story = history().createSeveral(5);
-    expect(numbersDue(story, 10_000, defaultPolicy(3))).toEqual([2, 1]);
-    expect(numbersDue(story, 10_000, defaultPolicy(5))).toEqual([]);
+    expect(numbersDue(story, 10_000, registryRetention(3))).toEqual([2, 1]);
+    expect(numbersDue(story, 10_000, registryRetention(5))).toEqual([]);
   });
 
   it('are counted by number, those in use included', () => {
     const story = history().createSeveral(5).move(5, 'production').deploy(4, 'd4');
-    expect(numbersDue(story, 10_000, defaultPolicy(3))).toEqual([2, 1]);
+    expect(numbersDue(story, 10_000, registryRetention(3))).toEqual([2, 1]);
   });
 
   it('are counted among those not archived', () => {
     const story = history().createSeveral(5).move(4, 'archived');
-    expect(numbersDue(story, 10_000, defaultPolicy(3))).toEqual([1]);
+    expect(numbersDue(story, 10_000, registryRetention(3))).toEqual([1]);
   });
 
   it('give way to a new one: the count is then the rule that let go last, and the cause', () => {
     const story = history().createSeveral(3).on(400).create();
-    expect(numbersDue(story, 399, defaultPolicy(3))).toEqual([]);
-    expect(due(story.state, defaultPolicy(3), day(401)).due).toEqual([
+    expect(numbersDue(story, 399, registryRetention(3))).toEqual([]);
+    expect(due(story.state, registryRetention(3), day(401)).due).toEqual([
       {
         version_id: story.state.versions.get(1)!.facts.version_id,
         number: 1,
@@ -195,7 +196,7 @@ describe('whatever happened to a model', () => {
           .filter(({ stage }) => stage !== 'archived')
           .map(({ facts }) => facts.number)
           .sort((a, b) => b - a);
-        const judged = due(story.state, defaultPolicy(count), day(lastDay + days));
+        const judged = due(story.state, registryRetention(count), day(lastDay + days));
         found += judged.due.length;
         for (const { number } of judged.due) {
           expect(
@@ -218,7 +219,7 @@ describe('whatever happened to a model', () => {
     fc.assert(
       fc.property(deeds, newestKept, soon, (told, count, days) => {
         const { story, lastDay } = toldBy(told);
-        const policy = defaultPolicy(count);
+        const policy = registryRetention(count);
         const judged = due(story.state, policy, day(lastDay + days));
         const before = judged.due.map(({ number }) => number);
         const next = judged.next_due_at === null ? day(1_000_000) : new Date(judged.next_due_at);

@@ -1,4 +1,5 @@
 // A real command API on a database of its own, with retention beside it that lives by a clock of the test's.
+import { registryRetention } from '#events/policy/retention.ts';
 import { openKeyring } from '#infra/auth/keys.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import { buildServer } from '#infra/http/server.ts';
@@ -13,10 +14,10 @@ import { commandApiApp } from '#services/command-api/app.ts';
 import { retentionApp, retentionMigrations } from '#services/retention/app.ts';
 import { archiveBy } from '#services/retention/archive.ts';
 import type { ArchiveVersion } from '#services/retention/archive.ts';
-import { defaultPolicy } from '#services/retention/due.ts';
 import { orderByHttp } from '#services/retention/order.ts';
 import { settleBy } from '#services/retention/promotion-requests.ts';
 import { timeOutBy } from '#services/retention/time-out.ts';
+import { eventually } from '#test/eventually.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 
 export const adminKey = 'admin-key-of-a-test-0123456789abcdef';
@@ -53,6 +54,7 @@ export async function startRegistry() {
     failpoint: () => undefined,
     kafka: null,
     tokens: null,
+    kept: registryRetention(),
   });
   await commandApi.start({ adminKey, serviceKey });
   const server = buildServer({
@@ -63,13 +65,11 @@ export async function startRegistry() {
   await server.register(async (scope) => commandApi.routes(scope), { prefix: '/api/v1' });
   const apiUrl = await server.listen({ host: '127.0.0.1', port: 0 });
 
-  /** POST with the admin key; the answer's body, or an error with it. */
-  async function ask(path: string, body: object): Promise<Json> {
-    const response = await fetch(`${apiUrl}/api/v1${path}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
+  /** A call with the admin key, a POST where nothing else is said; the answer's body, or an error with it. */
+  async function ask(path: string, body: object, method = 'POST'): Promise<Json> {
+    const headers = { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' };
+    const write = { method, headers, body: JSON.stringify(body) };
+    const response = await fetch(`${apiUrl}/api/v1${path}`, write);
     const answer = (await response.json()) as Json;
     if (!response.ok) throw new Error(JSON.stringify(answer));
     return answer;
@@ -88,6 +88,19 @@ export async function startRegistry() {
     async model(name: string, versions: number): Promise<void> {
       await ask('/models', { name });
       for (let made = 0; made < versions; made++) await ask(`/models/${name}/versions`, {});
+    },
+
+    /** Waits until every event is read and written down, so that the next sweep knows all that happened. */
+    async hasRead(retention: { health: ReturnType<typeof retentionApp>['health'] }): Promise<void> {
+      const { rows } = await pool.query<{ position: string }>('select position from log.log_head');
+      const head = Number(rows[0]!.position);
+      await eventually(async () => {
+        const { rows: read } = await pool.query<{ next: string }>(
+          "select next from retention.checkpoints where source = 'log'",
+        );
+        const isUp = retention.health()['retention']!.status === 'up';
+        return Number(read[0]?.next ?? 0) >= head && isUp;
+      });
     },
 
     /** What was archived, in the order of the log. */
@@ -111,7 +124,6 @@ export async function startRegistry() {
         kafka?: Pick<Kafka, 'broker' | 'topics' | 'groupPrefix'>;
       } = {},
     ) {
-      const policy = defaultPolicy(options.newestKept ?? 3);
       const today = { days: 0 };
       const order = orderByHttp({ apiUrl, serviceKey });
       const real = archiveBy(order);
@@ -123,7 +135,7 @@ export async function startRegistry() {
         archive: options.archive?.(real) ?? real,
         timeOut: timeOutBy(order),
         settle: settleBy(order),
-        policy,
+        kept: registryRetention(options.newestKept),
         deploymentTimeoutHours: 24,
         clock: { now: () => new Date(Date.now() + today.days * dayMs) },
         sweepSeconds,

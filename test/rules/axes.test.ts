@@ -4,7 +4,7 @@ import { claimsOf } from '#events/catalogue.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import { nthId } from '#events/names.ts';
-import { presets } from '#events/policy/policy.ts';
+import { openPolicy, presets } from '#events/policy/policy.ts';
 import {
   approved,
   archived,
@@ -81,7 +81,7 @@ describe('activation', () => {
       .when({
         type: 'Activate',
         version: numbered(2),
-        in_force: { policy: { ...presets.open, single_active: false }, ref: null },
+        in_force: { policy: { ...openPolicy.policy, single_active: false }, ref: null },
       })
       .follows(activated(2)));
   test('of what is active changes nothing', () =>
@@ -102,7 +102,10 @@ describe('an alias', () => {
       .follows(aliasSet(2, 1)));
   test('is only given to production versions where policy protects it', () =>
     given(...modelWith(2))
-      .when({ ...set, in_force: { policy: presets.strict, ref: null } })
+      .when({
+        ...set,
+        in_force: { policy: { ...openPolicy.policy, ...presets.strict }, ref: null },
+      })
       .isRefused({
         code: 'pointer_protected',
         pointer: 'aliases',
@@ -313,7 +316,7 @@ describe('an incumbent leaves as policy says', () => {
     type: 'Promote',
     version: numbered(2),
     to_stage: 'production',
-    in_force: { policy: { ...presets.open, ...policy }, ref: null },
+    in_force: { policy: { ...openPolicy.policy, ...policy }, ref: null },
   });
   test('to deprecated', () =>
     given(...history)

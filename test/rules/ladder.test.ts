@@ -4,6 +4,7 @@ import { stages } from '#events/model/shapes.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import type { Stage } from '#events/model/shapes.ts';
 import { usesOf } from '#events/model/uses.ts';
+import { openPolicy } from '#events/policy/policy.ts';
 import {
   archived,
   defaultChanged,
@@ -178,6 +179,37 @@ describe('what is said with a step is recorded with it', () => {
       .when({ type: 'Archive', version, because })
       .follows(archived(1, 'development', because));
   });
+});
+
+describe('what retention judged by a policy', () => {
+  const because = { cause: 'retention_age' as const, plan_id: null, rule: null };
+  const tenant = { scope: 'tenant' as const, version: 3 };
+  const ref = { scopes: ['tenant'], versions: [3], digest: 'd' };
+  const judged: Wanted = { type: 'Archive', version, because, judged_by: [tenant] };
+
+  test('is archived while that policy is in force', () =>
+    given(...standingAt('development'))
+      .when({ ...judged, in_force: { ...openPolicy, ref } })
+      .follows(archived(1, 'development', because)));
+
+  test('or where none was ever set', () =>
+    given(...standingAt('development'))
+      .when({ ...judged, judged_by: [{ ...tenant, version: 0 }] })
+      .follows(archived(1, 'development', because)));
+
+  test.each([
+    ['another version of it', { ...ref, versions: [4] }],
+    ['that of a project beside it', { ...ref, scopes: ['tenant', 'project:p'], versions: [3, 0] }],
+  ])('is refused under %s, as it may keep longer', (_, { scopes, versions, digest }) =>
+    given(...standingAt('development'))
+      .when({ ...judged, in_force: { ...openPolicy, ref: { scopes, versions, digest } } })
+      .isRefused({ code: 'policy_moved', scopes, versions }),
+  );
+
+  test('is refused where the policy was set after the judgement', () =>
+    given(...standingAt('development'))
+      .when(judged)
+      .isRefused({ code: 'policy_moved', scopes: ['tenant'], versions: [0] }));
 });
 
 test('a way back into use ends the notice to leave', () => {

@@ -7,6 +7,7 @@ import { boundsOf, inForce, isAsTight, mergePolicies } from '#events/policy/merg
 import type { PolicyLayer } from '#events/policy/merge.ts';
 import { openPolicy, policyFields, presets } from '#events/policy/policy.ts';
 import type { Gate, OwnPolicy, PolicyScope } from '#events/policy/policy.ts';
+import { registryRetention } from '#events/policy/retention.ts';
 import { policyDecider } from '#events/policy/scope.ts';
 import type { PolicyCommand, PolicyPatch } from '#events/policy/scope.ts';
 import { noon } from './history.ts';
@@ -40,16 +41,20 @@ const ownPolicy = fc.record(
     protected_pointers: fc.uniqueArray(fc.constantFrom('default', 'aliases', 'bindings')),
     on_superseded: fc.constantFrom('retire', 'deprecated', 'staging', 'keep'),
     break_glass: fc.constantFrom('allowed', 'forbidden'),
-    retention: fc.option(
-      fc.record({
-        age_days: fc.record({
-          development: fc.nat(400),
-          staging: fc.nat(400),
-          deprecated: fc.nat(400),
-          retired: fc.nat(400),
-        }),
+    retention: fc.record(
+      {
+        age_days: fc.record(
+          {
+            development: fc.nat(400),
+            staging: fc.nat(400),
+            deprecated: fc.nat(400),
+            retired: fc.nat(400),
+          },
+          { requiredKeys: [] },
+        ),
         newest_kept: fc.integer({ min: 1, max: 10 }),
-      }),
+      },
+      { requiredKeys: [] },
     ),
   },
   { requiredKeys: [] },
@@ -129,21 +134,22 @@ describe('merging', () => {
   });
 });
 
-describe('a policy is set', () => {
-  const state = (own: OwnPolicy = {}) => ({ ...policyDecider.initial(), own, stream_version: 1 });
-  const asking = (patch: PolicyPatch, said: Partial<PolicyCommand> = {}): PolicyCommand => ({
-    type: 'SetPolicy',
-    scope: 'tenant',
-    preset: null,
-    patch,
-    wider: [],
-    by_admin_of_tenant: true,
-    reason: null,
-    ...said,
-  });
-  const decide = (own: OwnPolicy, command: PolicyCommand) =>
-    policyDecider.decide(state(own), command);
+const state = (own: OwnPolicy = {}) => ({ ...policyDecider.initial(), own, stream_version: 1 });
+const asking = (patch: PolicyPatch, said: Partial<PolicyCommand> = {}): PolicyCommand => ({
+  type: 'SetPolicy',
+  scope: 'tenant',
+  preset: null,
+  patch,
+  wider: [],
+  registry: registryRetention(),
+  by_admin_of_tenant: true,
+  reason: null,
+  ...said,
+});
+const decide = (own: OwnPolicy, command: PolicyCommand) =>
+  policyDecider.decide(state(own), command);
 
+describe('a policy is set', () => {
   test('field by field; what is not named stays', () =>
     expect(decide({ allow_skip: true }, asking({ break_glass: 'forbidden' }))).toEqual({
       events: [
@@ -242,6 +248,102 @@ describe('a policy is set', () => {
       own: { allow_skip: false },
       updated_at: noon,
     });
+  });
+});
+
+describe('how long versions stay', () => {
+  const { age_days: ages } = registryRetention();
+  const keeping = (layers: readonly PolicyLayer[], newestKept = 3) =>
+    mergePolicies(layers, registryRetention(newestKept)).policy.retention;
+
+  test('is as the registry is set up, where no scope says anything', () =>
+    expect(keeping([layer('tenant', {}), layer(model, {})], 5)).toEqual({
+      age_days: { development: 30, staging: 90, deprecated: 90, retired: 365 },
+      newest_kept: 5,
+    }));
+
+  test('is what the tenant says, longer or shorter, and for the rest as the registry is set up', () =>
+    expect(
+      keeping([layer('tenant', { retention: { age_days: { development: 7 }, newest_kept: 2 } })]),
+    ).toEqual({ age_days: { ...ages, development: 7 }, newest_kept: 2 }));
+
+  test('is only prolonged by a narrower scope: the rule that keeps longer wins', () => {
+    const layers = [
+      layer('tenant', { retention: { age_days: { staging: 100 }, newest_kept: 4 } }),
+      layer(project, { retention: { age_days: { staging: 50, development: 60 } } }),
+      layer(model, { retention: { newest_kept: 2 } }),
+    ];
+    expect(keeping(layers)).toEqual({
+      age_days: { ...ages, staging: 100, development: 60 },
+      newest_kept: 4,
+    });
+  });
+
+  test('is never below what the registry keeps where the tenant is silent', () =>
+    expect(keeping([layer('tenant', {}), layer(model, { retention: { newest_kept: 1 } })])).toEqual(
+      registryRetention(),
+    ));
+
+  test('is as a narrower scope says where the tenant lets it go', () => {
+    const wide = layer('tenant', { may_override: ['retention'] });
+    const narrow = layer(model, { retention: { age_days: { development: 1 } } });
+    expect(keeping([wide, narrow])).toEqual({
+      age_days: { ...ages, development: 1 },
+      newest_kept: 3,
+    });
+  });
+
+  const said = { age_days: { development: 60, staging: 120 }, newest_kept: 5 };
+  test.each<[string, PolicyPatch['retention'], OwnPolicy['retention'] | null]>([
+    ['another count', { newest_kept: 7 }, { ...said, newest_kept: 7 }],
+    [
+      'another age',
+      { age_days: { staging: 200 } },
+      { ...said, age_days: { ...said.age_days, staging: 200 } },
+    ],
+    [
+      'an age taken back',
+      { age_days: { staging: null } },
+      { ...said, age_days: { development: 60 } },
+    ],
+    ['every age taken back', { age_days: null }, { newest_kept: 5 }],
+    ['the count taken back', { newest_kept: null }, { age_days: said.age_days }],
+    ['all of it taken back, part by part', { age_days: null, newest_kept: null }, null],
+    ['all of it taken back', null, null],
+  ])('is set by its parts: %s', (_, retention, after) =>
+    expect(decide({ retention: said }, asking({ retention })).events![0]!.data.changed).toEqual({
+      retention: after,
+    }),
+  );
+
+  test('is no part of a preset', () =>
+    expect(
+      decide({ retention: said }, asking({}, { preset: 'strict' })).events![0]!.data.changed,
+    ).not.toHaveProperty('retention'));
+
+  test.each([
+    ['a shorter age', { age_days: { development: 59 } }],
+    ['fewer of the newest', { newest_kept: 4 }],
+    ['nothing said any more', null],
+  ])('is loosened by %s, which only an admin of the tenant may', (_, retention) => {
+    expect(decide({ retention: said }, asking({ retention })).events![0]!.data.loosens).toBe(true);
+    const byOther = asking({ retention }, { by_admin_of_tenant: false });
+    expect(decide({ retention: said }, byOther).refusal?.code).toBe('loosening_forbidden');
+  });
+
+  test('may not be set shorter in a narrower scope: refused, with what binds', () => {
+    const wider = [layer('tenant', { retention: said })];
+    expect(
+      decide({}, asking({ retention: { newest_kept: 4 } }, { scope: model, wider })).refusal,
+    ).toEqual({
+      code: 'policy_bound',
+      fields: ['retention'],
+      bounds: {
+        retention: { age_days: { ...ages, development: 60, staging: 120 }, newest_kept: 5 },
+      },
+    });
+    const longer = asking({ retention: { newest_kept: 6 } }, { scope: model, wider });
+    expect(decide({}, longer).events![0]!.data.loosens).toBe(false);
   });
 });
 

@@ -4,6 +4,8 @@ import { z } from 'zod';
 import type { Permission } from '#events/access.ts';
 import type { ArchiveCause, Common, ModelCommand, VersionRef } from '#events/model/commands.ts';
 import { modelResource } from '#events/model/resource.ts';
+import { policyScope as parsePolicyScope } from '#events/names.ts';
+import type { PolicyScope } from '#events/policy/policy.ts';
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -47,13 +49,25 @@ const moveDownBody = namedBody(
 const deprecateBody = z
   .strictObject({ sunset_at: time.nullish(), reason: prose.nullish() })
   .nullish();
-/** `cause`, `rule` and `plan_id` are the retention service's own. */
+/** A model is in the scopes of its tenant, its project and itself. */
+const judgingScopesMax = 3;
+const policyScope = z.string().transform((text, context): PolicyScope => {
+  const scope = parsePolicyScope(text);
+  if (scope !== null) return scope;
+  context.addIssue('must be tenant, project:<name> or model:<id>');
+  return z.NEVER;
+});
+/** `cause`, `rule`, `plan_id` and `judged_by` are the retention service's own. */
 const archiveBody = z
   .strictObject({
     reason: prose.nullish(),
     cause: z.enum(['retention_age', 'retention_count']).optional(),
     rule: z.strictObject({ type: word, limit: z.json(), measured: z.json() }).nullish(),
     plan_id: word.nullish(),
+    judged_by: z
+      .array(z.strictObject({ scope: policyScope, version: z.int().min(0) }))
+      .max(judgingScopesMax)
+      .nullish(),
   })
   .nullish();
 /** A JSON number is the number, a string the label, then the number. */
@@ -205,6 +219,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
       type: 'Archive',
       version,
       because: archiveCauseOf(body, request),
+      judged_by: body?.judged_by ?? null,
       ...common,
     }),
   );
@@ -225,7 +240,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     body: z.infer<typeof archiveBody>,
     request: FastifyRequest,
   ): ArchiveCause {
-    const attributed = [body?.cause, body?.rule, body?.plan_id].some(
+    const attributed = [body?.cause, body?.rule, body?.plan_id, body?.judged_by].some(
       (given) => given !== undefined && given !== null,
     );
     if (attributed && !request.principal.everywhere.has('retention:attribute'))

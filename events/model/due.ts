@@ -1,37 +1,17 @@
 // What is due to be archived, and why: a pure function of a model's state, the policy and the time.
-import type { ModelEventData } from '#events/model/events.ts';
-import type { Stage } from '#events/model/shapes.ts';
-import { usesOf } from '#events/model/uses.ts';
-import type { ModelState } from '#events/model/state.ts';
-import type { Version } from '#events/model/version-row.ts';
+import { ageDaysMin } from '../policy/retention.ts';
+import type { Retention } from '../policy/retention.ts';
+import type { Use } from './commands.ts';
+import type { ModelEventData } from './events.ts';
+import type { Stage } from './shapes.ts';
+import type { ModelState } from './state.ts';
+import { usesOf } from './uses.ts';
+import type { Version } from './version-row.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-export const newestKeptMin = 1;
-export const newestKeptMax = 10;
-
-/** How long an unused version stays, and how many of the newest stay whatever their age. */
-export type RetentionPolicy = {
-  ageDays: {
-    development: number;
-    staging: number;
-    deprecated: number;
-    /** Deprecated, and once in production. */
-    retired: number;
-  };
-  /** Counted by number among versions that are not archived, those in use included. */
-  newestKept: number;
-};
-
-/** The ages of the domain; document [2] and [4] agree on them or keep shorter. */
-export const defaultPolicy = (newestKept: number): RetentionPolicy => ({
-  ageDays: { development: 30, staging: 90, deprecated: 90, retired: 365 },
-  newestKept,
-});
-
-/** No version is due sooner than this after its creation or its last use. */
-export const shortestAgeMs = ({ ageDays }: RetentionPolicy): number =>
-  Math.min(...Object.values(ageDays)) * dayMs;
+/** No version is due sooner than this after its creation or its last use, whatever policy says. */
+export const shortestAgeMs = ageDaysMin * dayMs;
 
 /** What let go of a version, as it stands in `model.archived`. A count measures the rank from the newest, from 1. */
 type Rule =
@@ -54,6 +34,8 @@ type KeptVersion = {
   number: number;
   because: 'in_use' | 'newest' | 'age' | 'sunset';
   until: string | null;
+  /** What it is in use by. */
+  uses: readonly Use[];
 };
 
 export type Judgement = {
@@ -64,7 +46,8 @@ export type Judgement = {
 };
 
 /** Judges every version that is not archived; a version is due when neither its age nor its rank keeps it. */
-export function due(state: ModelState, policy: RetentionPolicy, now: Date): Judgement {
+export function due(state: ModelState, retention: Retention, now: Date): Judgement {
+  const { newest_kept } = retention;
   const living = [...state.versions.values()]
     .filter((version) => version.stage !== 'archived' && version.deleted_at === null)
     .sort((left, right) => right.facts.number - left.facts.number);
@@ -73,9 +56,9 @@ export function due(state: ModelState, policy: RetentionPolicy, now: Date): Judg
   let nextDueMs = Number.POSITIVE_INFINITY;
   living.forEach((version, newerVersions) => {
     const { version_id, number } = version.facts;
-    const keep = (because: KeptVersion['because'], until: string | null) =>
-      kept.push({ version_id, number, because, until });
     const uses = usesOf(state, version, now.toISOString());
+    const keep = (because: KeptVersion['because'], until: string | null) =>
+      kept.push({ version_id, number, because, until, uses });
     if (uses.length > 0) {
       const ends = uses.map((use) => (use.kind === 'hold' ? use.until : null));
       // holds end by themselves, everything else by an event
@@ -85,10 +68,10 @@ export function due(state: ModelState, policy: RetentionPolicy, now: Date): Judg
       if (until !== null) nextDueMs = Math.min(nextDueMs, Date.parse(until));
       return keep('in_use', until);
     }
-    if (newerVersions < policy.newestKept) return keep('newest', null);
-    const age = ageRule(version, policy, now);
+    if (newerVersions < newest_kept) return keep('newest', null);
+    const age = ageRule(version, retention, now);
     // The version whose arrival made this one too many, as far as the living ones tell.
-    const displacer = living[newerVersions - policy.newestKept]!;
+    const displacer = living[newerVersions - newest_kept]!;
     const outnumberedMs = Date.parse(displacer.created_at);
     const dueMs = Math.max(age.endMs, outnumberedMs);
     const due_at = new Date(dueMs).toISOString();
@@ -104,7 +87,7 @@ export function due(state: ModelState, policy: RetentionPolicy, now: Date): Judg
             number,
             due_at,
             cause: 'retention_count',
-            rule: { type: 'count', limit: policy.newestKept, measured: newerVersions + 1 },
+            rule: { type: 'count', limit: newest_kept, measured: newerVersions + 1 },
           },
     );
   });
@@ -118,16 +101,17 @@ export function due(state: ModelState, policy: RetentionPolicy, now: Date): Judg
 /** When age, or an announced sunset where that is later, stops keeping a version; `measured` is as of `now`. */
 function ageRule(
   version: Version,
-  { ageDays }: RetentionPolicy,
+  { age_days }: Retention,
   now: Date,
 ): { endMs: number; rule: Rule } {
   const sinceMs = Math.max(
     Date.parse(version.created_at),
     version.last_used_at === null ? 0 : Date.parse(version.last_used_at),
   );
-  const limit = ageLimitDays(version, ageDays);
+  const limit = ageLimitDays(version, age_days);
   const endMs = sinceMs + limit * dayMs;
-  const sunset = version.stage === 'deprecated' ? version.sunset_at : null;
+  // an announced end prolongs the age of what is deprecated; where no age is kept there is none to prolong
+  const sunset = version.stage === 'deprecated' && limit > 0 ? version.sunset_at : null;
   if (sunset !== null && Date.parse(sunset) > endMs)
     return {
       endMs: Date.parse(sunset),
@@ -137,7 +121,7 @@ function ageRule(
   return { endMs, rule: { type: 'age_days', limit, measured } };
 }
 
-function ageLimitDays(version: Version, ageDays: RetentionPolicy['ageDays']): number {
+function ageLimitDays(version: Version, ageDays: Retention['age_days']): number {
   const limits: Record<Stage, number> = {
     development: ageDays.development,
     staging: ageDays.staging,

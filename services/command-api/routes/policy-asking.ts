@@ -1,0 +1,170 @@
+// What the routes about policies share: how a scope is named and bound, and how its policy is shown and set.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { mayAt, maySee, rolesWith } from '#events/access.ts';
+import type { Place, Principal } from '#events/access.ts';
+import type { Model } from '#events/model/model-row.ts';
+import { policyScope, policyStream } from '#events/names.ts';
+import type { PolicyEvent } from '#events/policy/events.ts';
+import { mergePolicies } from '#events/policy/merge.ts';
+import type { PolicyLayer } from '#events/policy/merge.ts';
+import { policyScopesOf } from '#events/policy/policy.ts';
+import type { PolicyScope, Preset } from '#events/policy/policy.ts';
+import type { Retention } from '#events/policy/retention.ts';
+import type {
+  PolicyCommand,
+  PolicyPatch,
+  PolicyRefusal,
+  PolicyState,
+} from '#events/policy/scope.ts';
+import { Problem } from '#infra/http/problems.ts';
+import { modelKind, policyKind } from '../kinds.ts';
+import { layerOf } from '../policies.ts';
+import { commandHead, sendAnswer } from '../request.ts';
+import type { Folded, Streams } from '../streams.ts';
+import type { Asking } from './model-asking.ts';
+
+export const scopePath = z.strictObject({ scope: z.string().min(1).max(600) });
+
+/** What every such route needs; `kept` is what stays where no scope says otherwise. */
+export type PolicyAsking = Asking & { streams: Streams; kept: Retention };
+
+/** A scope with the models in it, and the wider ones that bind it, the widest first. */
+type Asked = { scope: PolicyScope; place: Place | null; wider: readonly PolicyScope[] };
+
+/** What is sent of a scope: `policy` is what it says itself, `effective` what that comes to. */
+export type ShownPolicy = ReturnType<ReturnType<typeof shownUnder>>;
+type View = (shown: ShownPolicy) => object;
+
+const shownUnder =
+  (kept: Retention) =>
+  (
+    scope: PolicyScope,
+    state: PolicyState,
+    wider: readonly Folded<PolicyState>[],
+    position?: number,
+  ) => {
+    const own = { scope, version: state.stream_version, own: state.own };
+    const { policy, sources } = mergePolicies([...wider.map(layerOf), own], kept);
+    return {
+      scope,
+      policy: state.own,
+      effective: policy,
+      sources,
+      updated_at: state.updated_at,
+      updated_by: state.updated_by?.subject ?? null,
+      position: position ?? state.position,
+      stream_version: state.stream_version,
+    };
+  };
+
+/** The layers that hold for a model, the widest first, as the log has them now. */
+export async function layersOf(
+  streams: Streams,
+  { tenant, project, model_id }: Pick<Model, 'tenant' | 'project' | 'model_id'>,
+): Promise<PolicyLayer[]> {
+  const scopes = policyScopesOf(project, model_id);
+  return (await Promise.all(scopes.map((scope) => load(streams, tenant, scope)))).map(layerOf);
+}
+
+async function load(
+  streams: Streams,
+  tenant: string,
+  scope: PolicyScope,
+): Promise<Folded<PolicyState>> {
+  const folded = await streams.load(policyKind, policyStream(tenant, scope));
+  await streams.catchUp(policyKind, folded);
+  return folded;
+}
+
+export function openPolicyAsking({ ask, resolve, streams, kept }: PolicyAsking) {
+  const shown = shownUnder(kept);
+
+  /** @throws Problem `model_not_found`, also for what the caller may not see */
+  async function modelOf(principal: Principal, named: string): Promise<Model> {
+    const stream = await resolve.currentModel(principal.tenant, named);
+    const folded = await streams.load(modelKind, stream);
+    await streams.catchUp(modelKind, folded);
+    const { model } = folded.state;
+    if (model === null || !maySee(principal, model))
+      throw new Problem('model_not_found', { model: named });
+    return model;
+  }
+
+  async function scopeOf(principal: Principal, text: string): Promise<Asked> {
+    if (text.startsWith('model:')) {
+      const model = await modelOf(principal, text.slice('model:'.length));
+      const scopes = policyScopesOf(model.project, model.model_id);
+      return { scope: scopes.at(-1)!, place: model, wider: scopes.slice(0, -1) };
+    }
+    const scope = policyScope(text);
+    if (scope === null)
+      throw new Problem('invalid', {
+        errors: [{ pointer: '/scope', message: 'must be tenant, project:<name> or model:<id>' }],
+      });
+    if (scope === 'tenant') return { scope, place: null, wider: [] };
+    const place = { team: null, project: scope.slice('project:'.length) };
+    return { scope, place, wider: ['tenant'] };
+  }
+
+  return {
+    modelOf,
+
+    async show(
+      { principal, params }: FastifyRequest<{ Params: { scope: string } }>,
+      reply: FastifyReply,
+      view: View,
+    ): Promise<FastifyReply> {
+      const { scope, wider, place } = await scopeOf(principal, params.scope);
+      if (place !== null && !maySee(principal, place))
+        throw new Problem('forbidden', { required_permission: 'registry:read' });
+      const [own, ...bounds] = await Promise.all(
+        [scope, ...wider].map((one) => load(streams, principal.tenant, one)),
+      );
+      const body = shown(scope, own!.state, bounds);
+      return await reply.header('etag', `"${body.stream_version}"`).send(view(body));
+    },
+
+    async set(
+      request: FastifyRequest<{ Params: { scope: string } }>,
+      reply: FastifyReply,
+      said: { preset: Preset | null; patch: PolicyPatch; reason: string | null },
+      view: View,
+    ): Promise<FastifyReply> {
+      const { principal } = request;
+      const { scope, wider, place } = await scopeOf(principal, request.params.scope);
+      const byAdminOfTenant = principal.everywhere.has('policy:write');
+      if (!byAdminOfTenant && (place === null || !mayAt(principal, 'policy:write', place)))
+        throw new Problem('forbidden', {
+          required_permission: 'policy:write',
+          required_role: rolesWith('policy:write'),
+          scope,
+        });
+      const bounds = await Promise.all(wider.map((one) => load(streams, principal.tenant, one)));
+      const head = commandHead(request, said);
+      const { principal: _principal, missing: _missing, ...asking } = head;
+      const answered = await ask.submit<
+        PolicyState,
+        PolicyCommand,
+        PolicyEvent,
+        PolicyRefusal,
+        object
+      >({
+        kind: policyKind,
+        stream: policyStream(head.tenant, scope),
+        ...asking,
+        status: 200,
+        command: () => ({
+          type: 'SetPolicy',
+          scope,
+          ...said,
+          wider: bounds.map(layerOf),
+          registry: kept,
+          by_admin_of_tenant: byAdminOfTenant,
+        }),
+        answer: (state, events) => view(shown(scope, state, bounds, events.at(-1)?.position)),
+      });
+      return sendAnswer(reply, answered);
+    },
+  };
+}
