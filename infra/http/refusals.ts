@@ -1,12 +1,12 @@
 // Which refusals are kept for the audit trail, and what is kept of each.
 import type { FastifyRequest } from 'fastify';
+import { changesSomething } from './dry-run.ts';
 import type { Refused } from '../postgres/audit.ts';
 import type { Problem } from './problems.ts';
 
 /** Of a request that would change something, these; of one that reads, those that were not permitted. */
 const kept: ReadonlySet<number> = new Set([401, 403, 404, 409, 412, 422]);
 const notPermitted: ReadonlySet<number> = new Set([401, 403]);
-const changesNothing: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const textCharactersMax = 512;
 
 /** Commands and paths by which a version comes into production: who was refused that is always kept. */
@@ -18,7 +18,7 @@ export function refusalOf(
   problem: Problem,
 ): { refused: Refused; always: boolean } | null {
   const { method, routeOptions } = request;
-  const isKept = (changesNothing.has(method) ? notPermitted : kept).has(problem.status);
+  const isKept = (changesSomething(method) ? kept : notPermitted).has(problem.status);
   if (!isKept) return null;
   const principal = request.principal as FastifyRequest['principal'] | null;
   const isStranger = principal === null || principal.tenant === '';

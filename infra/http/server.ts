@@ -19,6 +19,7 @@ import type { Keyring } from '#infra/auth/keys.ts';
 import type { AuditRecords } from '#infra/postgres/audit.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { RequestMetrics } from '#infra/telemetry/metrics.ts';
+import { asksDryRun, changesSomething, withDryRun, withoutDryRun } from './dry-run.ts';
 import { faultsOfBody, faultsOfSchema, tooDeep } from './faults.ts';
 import { Problem } from './problems.ts';
 import { refusalOf } from './refusals.ts';
@@ -44,6 +45,8 @@ declare module 'fastify' {
     bodyBytes: number;
     /** What of the body could not be stored, whatever the route's schema says. */
     bodyFaults: Fault[] | null;
+    /** Nothing may be stored: it is only asked what would be. Whoever stores something looks. */
+    isDryRun: boolean;
     /** Who is behind the key by now, or null if it is not good any more; for answers that take long. */
     principalNow: () => Promise<Principal | null>;
   }
@@ -182,6 +185,7 @@ export function buildServer(options: ServerOptions): HttpServer {
     request.params = check('params', request.params);
     request.query = check('querystring', request.query);
     request.body = check('body', request.body);
+    if (changesSomething(request.method)) request.query = withoutDryRun(request.query);
     if (errors.length === 0) return done();
     done(new Problem(isReserved ? 'reserved_name' : 'invalid', { errors }));
   });
@@ -189,6 +193,7 @@ export function buildServer(options: ServerOptions): HttpServer {
   server.decorateRequest('principal', null as unknown as Principal);
   server.decorateRequest('bodyBytes', 0);
   server.decorateRequest('bodyFaults', null);
+  server.decorateRequest('isDryRun', false);
   server.decorateRequest('principalNow', async function (this: FastifyRequest) {
     const token = presentedToken(this);
     return token === null ? null : await keyring.confirm(token);
@@ -200,6 +205,8 @@ export function buildServer(options: ServerOptions): HttpServer {
       route.config = { ...route.config, permission: 'open' };
     if (route.config?.permission === undefined)
       throw new AssertionFailed(`${String(route.method)} ${route.url} declares no permission`);
+    if (changesSomething(route.method))
+      route.schema = { ...route.schema, querystring: withDryRun(route.schema?.querystring) };
   });
 
   function admit(request: FastifyRequest, access: RouteAccess, principal: Principal | null): void {
@@ -217,6 +224,7 @@ export function buildServer(options: ServerOptions): HttpServer {
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-content-type-options', 'nosniff');
     reply.header('cache-control', 'no-store');
+    request.isDryRun = asksDryRun(request);
     // a path that does not exist tells a stranger no more than one that does
     const access: RouteAccess = request.is404 ? 'any key' : request.routeOptions.config.permission!;
     if (access === 'open' || (access === 'loopback' && isLoopback(request.ip))) {
@@ -256,13 +264,14 @@ export function buildServer(options: ServerOptions): HttpServer {
   );
   server.setNotFoundHandler((request, reply) => refuse(new Problem('not_found'), request, reply));
 
-  /** What must be kept for the audit trail is kept before the answer. */
+  /** What must be kept for the audit trail is kept before the answer. A dry run leaves nothing, but a stranger may not hide by it. */
   function refuse(
     problem: Problem,
     request: FastifyRequest,
     reply: FastifyReply,
   ): FastifyReply | Promise<FastifyReply> {
-    const refusal = audit === undefined ? null : refusalOf(request, problem);
+    const isKept = audit !== undefined && !(request.isDryRun && problem.status !== 401);
+    const refusal = isKept ? refusalOf(request, problem) : null;
     const noted = refusal === null ? undefined : audit!.note(refusal.refused, refusal.always);
     if (noted === undefined) return answerProblem(problem, request, reply);
     return noted.then(() => answerProblem(problem, request, reply));

@@ -17,6 +17,8 @@ import type {
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { ProblemCode } from '#infra/http/problems.ts';
+import { expectedEvents, foretold } from './dry-run.ts';
+import type { ForetoldEvent } from './dry-run.ts';
 import type { Folded, StreamKind, Streams } from './streams.ts';
 
 /** Commands that may wait at once; past this nothing is taken in, and the client is told to come back. */
@@ -74,7 +76,11 @@ type Asked<State extends StreamState, Command, Event extends DomainEvent, Refusa
   expected_version?: number | null;
   /** Size of the request's body in bytes, as a bound for its events. */
   bytes?: number;
+  /** Decided and answered, and nothing is stored. */
+  dry_run: boolean;
   keys?: readonly KeyEffect[];
+  /** What the registry itself asks next, on what this leaves. It is told of by a dry run, as long as nothing refuses it. */
+  next?: (state: State) => { actor: Actor; reason: null; command: (at: string) => Command } | null;
   /** The answer from the state right after the command's events, of which there may be none. */
   answer: (state: State, events: readonly RecordedEvent<Event>[]) => Answer;
 };
@@ -86,7 +92,13 @@ export type Answered<Answer> = {
   /** Of the command's last event; of the log's head, if it wrote none. */
   position: number;
   duplicate: boolean;
+  /** What a dry run would have written; null for what was asked in earnest. */
+  would_write: readonly ForetoldEvent[] | null;
 };
+
+/** Whether the command's own events were written by this very request. */
+export const isRecordedNow = ({ duplicate, would_write }: Answered<unknown>): boolean =>
+  !duplicate && would_write === null;
 
 export type Ask = {
   /**
@@ -137,12 +149,18 @@ type RestedStream = {
   version: number;
 };
 type Rested = readonly RestedStream[];
+/** An answer without an append, and what a dry run would have written; `takes` must be free for it to be true. */
+type Unrecorded = {
+  answer: unknown;
+  would_write: readonly ForetoldEvent[] | null;
+  takes: readonly string[];
+};
 /** What would be answered without an append, if the version that it was decided on is still the log's. */
 type Unwritten = {
   waiting: Waiting;
   version: number;
   rested: Rested;
-  outcome: { refusal: Problem } | { answer: unknown };
+  outcome: { refusal: Problem } | Unrecorded;
 };
 
 export function openAsk(options: {
@@ -287,11 +305,12 @@ export function openAsk(options: {
       const outcome = decideOne(waiting, state, at);
       if (
         outcome instanceof Problem ||
+        waiting.asked.dry_run ||
         (outcome.events.length === 0 && waiting.asked.request_hash === null)
       ) {
         // what rests on events that may yet fail is decided again when they are recorded
         if (isAhead()) again([waiting]);
-        else unwritten.push(withoutAppend(waiting, outcome instanceof Problem ? outcome : null));
+        else unwritten.push(withoutAppend(waiting, outcome, at));
         continue;
       }
       entry.push({ waiting, append: outcome });
@@ -308,21 +327,52 @@ export function openAsk(options: {
   }
 
   /** The answer is made now: the state in memory goes on while the log is asked. */
-  function withoutAppend(waiting: Waiting, refusal: Problem | null): Unwritten {
-    const { asked, folded } = waiting;
-    const version = folded.state.stream_version;
-    const { rested } = waiting;
+  function withoutAppend(
+    waiting: Waiting,
+    decided: AppendCommand | Problem,
+    at: string,
+  ): Unwritten {
+    const version = waiting.folded.state.stream_version;
+    let outcome: Unwritten['outcome'];
     try {
-      const outcome = refusal === null ? { answer: asked.answer(folded.state, []) } : { refusal };
-      return { waiting, version, rested, outcome };
+      outcome =
+        decided instanceof Problem ? { refusal: decided } : unrecorded(waiting, decided, at);
     } catch (error) {
       onBug(error as Error, 'answer');
-      const failure = new Problem('internal', {}, { cause: error });
-      return { waiting, version, rested, outcome: { refusal: failure } };
+      outcome = { refusal: new Problem('internal', {}, { cause: error }) };
     }
+    return { waiting, version, rested: waiting.rested, outcome };
   }
 
-  /** The state as it will be if the append succeeds; positions, times and serials are not known yet. */
+  /** "Already so", or what a dry run would leave. */
+  function unrecorded(waiting: Waiting, append: AppendCommand, at: string): Unrecorded {
+    const { asked, folded } = waiting;
+    const { state } = folded;
+    if (!asked.dry_run) return { answer: asked.answer(state, []), would_write: null, takes: [] };
+    const events = expectedEvents(asked, append, state.stream_version, at);
+    const after = evolveAhead(asked, asked.kind.decider.fork(state), append, at);
+    const answer = asked.answer(after, events);
+    const own: Unrecorded = { answer, would_write: foretold(events), takes: append.takes };
+    const next = asked.next?.(after) ?? null;
+    if (next === null) return own;
+    const { principal: _, next: __, expected_version: ___, ...common } = asked;
+    const following = {
+      ...waiting,
+      asked: { ...common, ...next },
+      folded: { ...folded, state: after },
+    };
+    const decided = decideOne(following, after, at);
+    waiting.rested = [...waiting.rested, ...following.rested];
+    if (decided instanceof Problem) return own;
+    const rest = unrecorded(following, decided, at);
+    return {
+      answer: rest.answer,
+      would_write: [...own.would_write!, ...rest.would_write!],
+      takes: [...own.takes, ...rest.takes],
+    };
+  }
+
+  /** The state as it will be if the append succeeds. */
   function evolveAhead(
     asked: Anything,
     state: StreamState,
@@ -330,19 +380,8 @@ export function openAsk(options: {
     at: string,
   ): StreamState {
     let ahead = state;
-    for (const event of append.events)
-      ahead = asked.kind.decider.evolve(ahead, {
-        ...append.metadata,
-        position: 0,
-        id: event.id,
-        type: event.type,
-        schema_version: event.schema_version,
-        tenant: asked.tenant,
-        stream: asked.stream,
-        stream_version: ahead.stream_version + 1,
-        recorded_at: at,
-        data: event.data,
-      });
+    for (const event of expectedEvents(asked, append, state.stream_version, at))
+      ahead = asked.kind.decider.evolve(ahead, event);
     return ahead;
   }
 
@@ -524,6 +563,7 @@ export function openAsk(options: {
             stream_version: verdict.stream_version,
             position: verdict.position,
             duplicate: false,
+            would_write: null,
           });
         } catch (error) {
           streams.forget(asked.stream);
@@ -585,11 +625,9 @@ export function openAsk(options: {
       const names = (wanted.events ?? []).flatMap(
         (event) => claimsOf(asked.tenant, event as AnyEvent).takes,
       );
-      const held = await log.findClaims(names);
-      const taken = names.find((name) => held.has(name) && held.get(name) !== asked.stream);
-      if (taken === undefined) return await tryAgain(waiting);
-      // the claim is `model-name:<tenant>:<name>`
-      waiting.reject(new Problem('name_taken', { name: taken.split(':').slice(2).join(':') }));
+      const taken = takenOf(names, await log.findClaims(names), asked.stream);
+      if (taken === null) return await tryAgain(waiting);
+      waiting.reject(taken);
     } catch (error) {
       waiting.reject(error as Error);
     }
@@ -615,6 +653,7 @@ export function openAsk(options: {
         stream_version: record.stream_version,
         position: record.position,
         duplicate,
+        would_write: asked.dry_run ? [] : null,
       });
     } catch (error) {
       waiting.reject(error as Error);
@@ -627,7 +666,9 @@ export function openAsk(options: {
     appending: Promise<ReadonlySet<string>>,
   ): Promise<void> {
     let found: Awaited<ReturnType<EventLog['lookUp']>>;
+    let held: ReadonlyMap<string, string>;
     let current: ReadonlySet<string>;
+    const wanted = unwritten.flatMap(({ outcome }) => ('takes' in outcome ? outcome.takes : []));
     try {
       const looking = log.lookUp(
         unwritten.flatMap(({ waiting, rested }) => [
@@ -638,7 +679,11 @@ export function openAsk(options: {
           asked.request_hash === null ? [] : [asked.command_id],
         ),
       );
-      [found, current] = await Promise.all([looking, appending]);
+      [found, held, current] = await Promise.all([
+        looking,
+        wanted.length === 0 ? noClaims : log.findClaims(wanted),
+        appending,
+      ]);
     } catch (error) {
       for (const { waiting } of unwritten) waiting.reject(error as Error);
       return;
@@ -655,14 +700,20 @@ export function openAsk(options: {
         else void answerFromLog(waiting, record, true);
       } else if (hasMoved(version, asked.stream, rested)) void tryAgain(waiting);
       else if ('refusal' in outcome) waiting.reject(outcome.refusal);
-      else
-        waiting.resolve({
-          answer: outcome.answer,
-          status: asked.status === 201 ? 200 : asked.status,
-          stream_version: version,
-          position: 0,
-          duplicate: false,
-        });
+      else {
+        const { answer, would_write, takes } = outcome;
+        const taken = takenOf(takes, held, asked.stream);
+        if (taken !== null) waiting.reject(taken);
+        else
+          waiting.resolve({
+            answer,
+            status: asked.status === 201 ? 200 : asked.status,
+            stream_version: version,
+            position: 0,
+            duplicate: false,
+            would_write,
+          });
+      }
     }
   }
 
@@ -686,6 +737,19 @@ function refused({ missing, stream }: Anything, command: unknown, because: Probl
   return problem;
 }
 
+/** The refusal where another stream holds a name that is wanted; null where none does. */
+function takenOf(
+  names: readonly string[],
+  held: ReadonlyMap<string, string>,
+  stream: string,
+): Problem | null {
+  const taken = names.find((name) => held.has(name) && held.get(name) !== stream);
+  if (taken === undefined) return null;
+  // the claim is `model-name:<tenant>:<name>`
+  return new Problem('name_taken', { name: taken.split(':').slice(2).join(':') });
+}
+
+const noClaims: ReadonlyMap<string, string> = new Map();
 const noKeys: readonly KeyEffect[] = [];
 const noStreams: ReadonlySet<string> = new Set();
 const noRested: Rested = [];

@@ -74,6 +74,7 @@ export async function bootstrap(
         request_hash: null,
         status: 200,
         reason: null,
+        dry_run: false,
         expected_version: state.stream_version,
         keys: effects ?? [],
         answer: () => null,

@@ -77,9 +77,14 @@ export function commandHead(
     actor: actorOf(principal, body?.declared_by),
     principal,
     missing: () => missing(request),
-    command_id:
-      key === undefined ? newId() : commandIdOf('http', principal.tenant, principal.subject, key),
-    request_hash: key === undefined ? null : requestHash(request),
+    dry_run: request.isDryRun,
+    // a dry run leaves no record, so that the same key is free for the run in earnest
+    ...(key === undefined || request.isDryRun
+      ? { command_id: newId(), request_hash: null }
+      : {
+          command_id: commandIdOf('http', principal.tenant, principal.subject, key),
+          request_hash: requestHash(request),
+        }),
     expected_version: ifMatch(headers['if-match']),
     reason: body?.reason ?? null,
     correlation_id: correlation ?? null,
@@ -160,12 +165,15 @@ function requestHash(request: FastifyRequest): string {
   return hash('sha256', JSON.stringify(parts), 'base64url');
 }
 
-/** Sends a write's answer: the resource, its place in the log, and its ETag. */
+/** Sends a write's answer: the resource, its place in the log, and its ETag; of a dry run what it would have written beside. */
 export function sendAnswer<Body extends object>(
   reply: FastifyReply,
   answered: Answered<Body>,
 ): FastifyReply {
   reply.code(answered.status).header('etag', `"${answered.stream_version}"`);
   if (answered.position > 0) reply.header('x-position', answered.position);
-  return reply.send(answered.answer);
+  const { answer, would_write } = answered;
+  return reply.send(
+    would_write === null ? answer : { dry_run: true, events: would_write, resource: answer },
+  );
 }

@@ -17,35 +17,40 @@ const policyActor: Actor = {
   declared_by: null,
 };
 
+const policyHead = { actor: policyActor, reason: null };
+const policyPrincipal = { role: 'service', issued_by: null } as const;
+
+/** What the policy asks once something was said about a request. */
+export const settlement = (promotion_request_id: string) => ({
+  ...policyHead,
+  command: (at: string): ModelCommand => ({
+    type: 'SettlePromotion',
+    promotion_request_id,
+    ...commonOf({ ...policyHead, principal: policyPrincipal }, at),
+  }),
+});
+
 /** Answers with what became of the request; what it does is caused by the last decision on it. */
 export type Settle = <Body extends object>(
-  tenant: string,
-  stream: string,
-  promotionRequestId: string,
+  request: { tenant: string; stream: string; promotion_request_id: string; dry_run: boolean },
   answer: (state: ModelState) => Body,
 ) => Promise<Answered<Body>>;
 
 export const openSettle =
   (deps: { ask: Ask; streams: Streams }): Settle =>
-  async (tenant, stream, promotion_request_id, answer) => {
+  async ({ tenant, stream, promotion_request_id, dry_run }, answer) => {
     const { state } = await deps.streams.load(modelKind, stream);
     const request = state.promotionRequests.get(promotion_request_id);
-    const head = { actor: policyActor, reason: null };
-    const principal = { role: 'service', issued_by: null } as const;
     return await deps.ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, never>({
       kind: modelKind,
       stream,
       tenant,
-      ...head,
+      ...settlement(promotion_request_id),
       command_id: newId(),
       request_hash: null,
+      dry_run,
       status: 200,
       causation_id: request?.decisions.at(-1)?.event_id ?? null,
-      command: (at) => ({
-        type: 'SettlePromotion',
-        promotion_request_id,
-        ...commonOf({ ...head, principal }, at),
-      }),
       answer: answer as (state: ModelState) => never,
     });
   };

@@ -14,6 +14,7 @@ import { faultsOfBody, faultsOfSchema } from '#infra/http/faults.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { newId } from '#infra/ids.ts';
 import type { TrainingCompleted } from '#infra/kafka/cloudevents.ts';
+import { isRecordedNow } from './ask.ts';
 import type { Answered, Ask } from './ask.ts';
 import { modelFactsOf, modelName, versionFactsOf } from './fields.ts';
 import { modelKind } from './kinds.ts';
@@ -30,8 +31,8 @@ const trainingData = versionBody({ model_name: modelName });
 export type SubmitTraining = (
   event: TrainingCompleted,
   actor: Actor,
-  /** Whose rights are asked for; absent where the event came by Kafka. */
-  principal?: Principal,
+  /** Whose rights are asked for, and whether only to see what would be; absent where the event came by Kafka. */
+  asker?: { principal: Principal; isDryRun: boolean },
 ) => Promise<Answered<VersionResource>>;
 
 /** The service as who a pipeline's event is recorded; the source says whose pipeline it was. */
@@ -61,7 +62,8 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
     }
   }
 
-  return async (event, actor, principal) => {
+  return async (event, actor, asker) => {
+    const principal = asker?.principal;
     const { tenant, source, id, data } = event;
     const { model_name: name, ...facts } = parseTrainingData(data);
     const written = sortedText(data);
@@ -81,6 +83,7 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
       request_hash: hash('sha256', written, 'base64url'),
       status: 201,
       reason: null,
+      dry_run: asker?.isDryRun ?? false,
       occurred_at: event.time,
       causation_id: id,
       bytes: Buffer.byteLength(written),
@@ -116,7 +119,7 @@ export function openTraining({ ask, resolve }: { ask: Ask; resolve: Resolve }): 
           ModelRefusal,
           VersionResource
         >({ ...head, ...found, isNew, command: isNew ? registerModel : createVersion });
-        if (isNew && !answered.duplicate) resolve.learnModel(tenant, name, found.stream);
+        if (isNew && isRecordedNow(answered)) resolve.learnModel(tenant, name, found.stream);
         return answered;
       } catch (error) {
         // Another first event of this name was faster, or the name has just been given up: all succeed.

@@ -63,6 +63,7 @@ function opened(
         request_hash: null,
         status: 200,
         reason: null,
+        dry_run: false,
         answer: () => null,
       })
       .catch((error: unknown) => {

@@ -69,7 +69,7 @@ describe('every fault is told at once', () => {
   });
 
   test('of path, query and body together', async () => {
-    const answer = await api.post('/models/a%2Fb/versions?dry_run=true', {
+    const answer = await api.post('/models/a%2Fb/versions?hue=true', {
       colour: 'red',
       metadata: { note: 'a\u0000b' },
     });
@@ -78,7 +78,7 @@ describe('every fault is told at once', () => {
       '/colour',
       '/metadata/note',
       '/params/model',
-      '?dry_run',
+      '?hue',
     ]);
   });
 

@@ -110,9 +110,14 @@ export async function serveRegistry(
     commandApi,
     /** At the paths that documents [2] and [3] use. */
     bare: (method: string, path: string, body?: object) => call(method, path, body, adminKey, ''),
-    /** A GET with headers of its own, and the answer as it came. */
-    fetch: (path: string, headers: Record<string, string>): Promise<Response> =>
+    /** A request with headers of its own, a GET unless it says otherwise, and the answer as it came. */
+    fetch: (
+      path: string,
+      headers: Record<string, string>,
+      more: { method?: string; body?: string } = {},
+    ): Promise<Response> =>
       fetch(`${address}/api/v1${path}`, {
+        ...more,
         headers: { authorization: `Bearer ${adminKey}`, ...headers },
       }),
     get: (path: string, key?: string) => call('GET', path, undefined, key),

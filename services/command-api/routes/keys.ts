@@ -61,7 +61,7 @@ export function keyRoutes(
       const { reason, ...fields } = request.body;
       const by = giverOf(request.principal);
       const head = commandHead(request, { reason });
-      const secret = newSecret();
+      const secret = head.dry_run ? null : newSecret();
       const key_id = newId();
       const data = {
         key_id,
@@ -81,7 +81,10 @@ export function keyRoutes(
         ...head,
         status: 201,
         command: () => ({ type: 'IssueApiKey', by, ...data }),
-        keys: [{ effect: 'issue', sha256: secretHash(secret), tenant: head.tenant, ...data }],
+        keys:
+          secret === null
+            ? []
+            : [{ effect: 'issue', sha256: secretHash(secret), tenant: head.tenant, ...data }],
         answer: (state, events) => {
           const issued = events.find((event) => event.type === 'api_key.issued');
           const id = issued?.data.key_id ?? key_id;

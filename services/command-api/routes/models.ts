@@ -8,6 +8,7 @@ import type { ModelState } from '#events/model/state.ts';
 import { modelStream } from '#events/names.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
+import { isRecordedNow } from '../ask.ts';
 import { modelFactsOf, modelName, newModelBody, prose, reasonBody } from '../fields.ts';
 import { modelKind } from '../kinds.ts';
 import { modelPatchBody, modelPatchOf } from '../patches.ts';
@@ -56,7 +57,7 @@ export function modelRoutes(server: HttpServer, { ask, resolve }: Asking): void 
           answer: sameModel,
         },
       );
-      if (!answered.duplicate) resolve.learnModel(head.tenant, name, stream);
+      if (isRecordedNow(answered)) resolve.learnModel(head.tenant, name, stream);
       return sendAnswer(reply, answered);
     },
   );

@@ -15,6 +15,7 @@ import { modelKind } from '../kinds.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
 import type { CommandHead } from '../request.ts';
 import type { Found } from '../resolve.ts';
+import { settlement } from '../settle.ts';
 import type { Settle } from '../settle.ts';
 import { noQuery, placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
@@ -44,6 +45,9 @@ export function promotionRequestRoutes(
   };
   type Shown = ReturnType<ReturnType<typeof shown>>;
 
+  const isAgreed = ({ state, auto_execute }: Shown): boolean =>
+    state === 'approved' && auto_execute;
+
   const submit = async (
     head: CommandHead,
     found: Found,
@@ -57,21 +61,21 @@ export function promotionRequestRoutes(
       ...head,
       status,
       command: (at) => command(commonOf(head, at)),
+      next: (state) => (isAgreed(shown(id)(state, [])) ? settlement(id) : null),
       answer: shown(id),
     });
 
   /** What was said is recorded by now: if the policy's hand fails, the next sweep does its work. */
   async function settled(
-    { tenant }: CommandHead,
+    { tenant, dry_run }: CommandHead,
     answered: Answered<Shown>,
   ): Promise<Answered<Shown>> {
-    const { id, model_id, state, auto_execute } = answered.answer;
-    const isAgreed = state === 'approved' && auto_execute;
-    if (!isAgreed) return answered;
+    if (dry_run || !isAgreed(answered.answer)) return answered;
+    const { id, model_id } = answered.answer;
+    const stream = modelStream(tenant, model_id);
     try {
-      const after = await settle(tenant, modelStream(tenant, model_id), id, (model) =>
-        shown(id)(model, []),
-      );
+      const asked = { tenant, stream, promotion_request_id: id, dry_run };
+      const after = await settle(asked, (state) => shown(id)(state, []));
       const position = Math.max(answered.position, after.position);
       return { ...after, status: answered.status, position };
     } catch (error) {
@@ -178,7 +182,8 @@ export function promotionRequestRoutes(
       const { id } = request.params;
       const { tenant } = request.principal;
       const { stream } = await resolve.promotionRequest(tenant, id);
-      return sendAnswer(reply, await settle(tenant, stream, id, (model) => shown(id)(model, [])));
+      const asked = { tenant, stream, promotion_request_id: id, dry_run: request.isDryRun };
+      return sendAnswer(reply, await settle(asked, (state) => shown(id)(state, [])));
     },
   );
 }

@@ -50,7 +50,7 @@ export function tenantRoutes(server: HttpServer, { ask, pool }: { ask: Ask; pool
     async (request, reply) => {
       const { id, name = id, admin_subject, reason } = request.body;
       const head = commandHead(request, { reason });
-      const secret = newSecret();
+      const secret = head.dry_run ? null : newSecret();
       const first_key = {
         key_id: newId(),
         subject: admin_subject,
@@ -72,7 +72,10 @@ export function tenantRoutes(server: HttpServer, { ask, pool }: { ask: Ask; pool
         tenant: id,
         status: 201,
         command: () => ({ type: 'CreateTenant', tenant_id: id, name, first_key }),
-        keys: [{ effect: 'issue', sha256: secretHash(secret), tenant: id, ...first_key }],
+        keys:
+          secret === null
+            ? []
+            : [{ effect: 'issue', sha256: secretHash(secret), tenant: id, ...first_key }],
         answer: (state, events) => {
           const created = events.find((event) => event.type === 'tenant.created');
           const issued = events.find((event) => event.type === 'api_key.issued');

@@ -21,6 +21,12 @@ export function tokenRoutes(server: HttpServer, { tokens }: { tokens: Tokens | n
       // else a token could renew itself for ever
       if (auth_method !== 'api_key' || key_id === null) throw new Problem('api_key_needed');
       if (tokens === null) throw new Problem('tokens_not_set_up');
+      if (request.isDryRun)
+        return reply.send({
+          dry_run: true,
+          events: [],
+          resource: { access_token: null, token_type: 'Bearer' },
+        });
       const { token, expires_at } = await tokens.issue({ key_id, subject, tenant });
       return reply.code(201).send({
         access_token: token,

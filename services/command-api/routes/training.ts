@@ -40,7 +40,7 @@ export function trainingRoutes(
       async (request, reply) => {
         const event = eventOf(request, request.body);
         const actor = actorOf(request.principal, event.source);
-        return sendAnswer(reply, await submitTraining(event, actor, request.principal));
+        return sendAnswer(reply, await submitTraining(event, actor, request));
       },
     );
   });
