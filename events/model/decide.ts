@@ -126,9 +126,9 @@ function newVersion(
 function decideModel(state: ModelState, command: ModelCommand): Outcome {
   if (command.type === 'RegisterModel') return registerModel(state, command);
   if (state.model === null) return { refusal: { code: 'model_not_found' } };
-  // a tombstone is only raised again; asking to delete what is deleted changes nothing
+  // a tombstone is only raised again; it is deleted already, and none of its requests is executed
   if (state.model.state === 'deleted' && command.type !== 'RestoreModel')
-    return command.type === 'DeleteModel'
+    return command.type === 'DeleteModel' || command.type === 'SettlePromotion'
       ? { events: [] }
       : { refusal: { code: 'model_not_found' } };
   switch (command.type) {

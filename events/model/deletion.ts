@@ -69,7 +69,12 @@ export function deleteVersion(
       ...handingOver(state, version, null),
       {
         type: 'version.deleted',
-        data: { ...versionRef(version), from_stage: version.stage, reason },
+        data: {
+          ...versionRef(version),
+          from_stage: version.stage,
+          from_readiness: version.readiness,
+          reason,
+        },
       },
     ],
   };

@@ -154,7 +154,13 @@ const deactivated = z.object({
   replaced_by_version_id: nullableText,
   reason: nullableText,
 });
-const versionDeleted = z.object({ ...versionRef, from_stage: stage, reason: nullableText });
+const versionDeleted = z.object({
+  ...versionRef,
+  from_stage: stage,
+  /** Absent in the first of these events. */
+  from_readiness: readiness.optional(),
+  reason: nullableText,
+});
 
 const aliasSet = z.object({
   ...versionRef,

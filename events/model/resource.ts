@@ -10,8 +10,11 @@ import type { Version } from './version-row.ts';
 /** Where the model's stream stands: every resource under it carries this, and the ETag is `stream_version`. */
 type StreamPlace = { stream_version: number; position: number };
 
+/** How many versions there are, without the deleted ones. */
+export const versionCountOf = ({ versions_by_stage: counts }: Model): number =>
+  counts.development + counts.staging + counts.production + counts.deprecated + counts.archived;
+
 export function modelResource(model: Model) {
-  const counts = model.versions_by_stage;
   return {
     id: model.model_id,
     model_id: model.model_id,
@@ -36,9 +39,8 @@ export function modelResource(model: Model) {
     default_version_id: model.default_version_id,
     production_version: model.production.at(-1) ?? null,
     latest_version: model.last_number === 0 ? null : model.last_number,
-    version_count:
-      counts.development + counts.staging + counts.production + counts.deprecated + counts.archived,
-    versions_by_stage: counts,
+    version_count: versionCountOf(model),
+    versions_by_stage: model.versions_by_stage,
     created_at: model.created_at,
     created_by: model.created_by.subject,
     declared_by: model.created_by.declared_by,

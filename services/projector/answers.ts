@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { maySee } from '#events/access.ts';
 import type { Principal } from '#events/access.ts';
-import { modelResource } from '#events/model/resource.ts';
+import { modelResource, versionCountOf } from '#events/model/resource.ts';
 import type { Model } from '#events/model/model-row.ts';
 import { modelStream } from '#events/names.ts';
 
@@ -25,7 +25,7 @@ export type ShownModel = {
   state: Model['state'];
   team: string | null;
   project: string | null;
-  last_number: number;
+  version_count: number;
   stream_version: number;
   position: number;
   /** What `GET` of it answers. */
@@ -42,7 +42,7 @@ export function shownModel(model: Model): ShownModel {
     state: model.state,
     team: model.team,
     project: model.project,
-    last_number: model.last_number,
+    version_count: versionCountOf(model),
     stream_version: model.stream_version,
     position: model.position,
     json: JSON.stringify(modelResource(model)),

@@ -32,21 +32,22 @@ export type Find = {
   version: (caller: Caller, model: string, version: string) => Promise<FoundVersion | null>;
 };
 
-/** How a model is matched; a name can be neither digits nor a UUID, so its form tells what it is. */
+/** How a model is matched; a name can be neither digits nor a UUID, so its form tells what it is. Deleted ones have no name. */
 const modelMatches = {
-  name: 'm.name = k.model',
+  name: 'm.name = k.model and not m.is_deleted',
   id: 'm.model_id = k.model::uuid',
   serial: 'm.serial = k.model::integer',
 } as const;
 type ModelBy = keyof typeof modelMatches;
 
+/** Of deleted ones, only the id leads to the tombstone. */
 const versionMatches = {
-  number: 'v.number = k.version::integer',
-  label: 'v.label = k.version',
+  number: 'v.number = k.version::integer and not v.is_deleted',
+  label: 'v.label = k.version and not v.is_deleted',
   id: 'v.version_id = k.version::uuid',
   alias: `v.number = (m.state::json -> 'aliases' ->> substr(k.version, 2))::integer`,
   default: `v.number = (m.state::json ->> 'default_number')::integer`,
-  latest: `v.stage <> 'archived'`,
+  latest: `v.stage <> 'archived' and not v.is_deleted`,
 } as const;
 type VersionBy = keyof typeof versionMatches;
 

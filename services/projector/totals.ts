@@ -9,16 +9,42 @@ const keysShownMax = 100;
 /** Counts by value of each dimension, the largest first; a dimension of nothing is absent. */
 export type Totals = Partial<Record<Dimension, Record<string, number>>>;
 
-/** @param tenant null: of all tenants, which nobody but an operator may see */
+/** What the rows of models come to; `models` is a set with their `model_id`, `framework`, `team` and `project`. */
+const countedRows = (models: string): string => `
+  select 'models' as dimension, '' as key from ${models}
+  union all select 'models_by_framework', framework from ${models} where framework is not null
+  union all select 'models_by_team', team from ${models} where team is not null
+  union all select 'models_by_project', project from ${models} where project is not null
+  union all select kind, key from ${models} join views.versions_gN v using (model_id), lateral (values
+    ('versions', ''), ('versions_by_stage', v.stage), ('versions_by_readiness', v.readiness)) as c(kind, key)
+    where not v.is_deleted
+  union all select 'deployments_active', '' from ${models} join views.deployments_gN d using (model_id)
+    where d.status = 'deployed'`;
+
+/** The most frequent values of `counted`, which has a `dimension`, a `key` and a `count`. */
+const mostFrequent = `
+  select dimension, key, count::text from (
+    select dimension, key, sum(count) as count,
+      row_number() over (partition by dimension order by sum(count) desc, key) as nth
+    from counted group by dimension, key having sum(count) <> 0) ranked
+  where nth <= ${keysShownMax} order by dimension, nth`;
+
+/**
+ * The counters, without what belongs to deleted models: they are few, and what is theirs is told by their rows.
+ * @param tenant null: of all tenants, which nobody but an operator may see
+ */
 export async function readTotals(reader: Reader, tenant: string | null): Promise<Totals> {
   const rows = await reader.rows<{ dimension: Dimension; key: string; count: string }>({
     name: 'totals',
-    text: `select dimension, key, count from (
-             select dimension, key, sum(count)::text as count,
-               row_number() over (partition by dimension order by sum(count) desc, key) as nth
-             from views.stats_gN where $1::text is null or tenant = $1
-             group by dimension, key having sum(count) <> 0) counted
-           where nth <= ${keysShownMax} order by dimension, nth`,
+    text: `with deleted as materialized (
+             select model_id, framework, team, project from views.models_gN
+             where is_deleted and ($1::text is null or tenant = $1)
+           ),
+           counted as (
+             select dimension, key, count from views.stats_gN where $1::text is null or tenant = $1
+             union all select dimension, key, -1 from (${countedRows('deleted')}) taken_off
+           )
+           ${mostFrequent}`,
     values: [tenant],
   });
   return totalsOf(rows);
@@ -36,26 +62,11 @@ export async function countSeen(
   const rows = await reader.rows<{ dimension: Dimension; key: string; count: string }>({
     name: 'totals of scopes',
     text: `with seen as materialized (
-             select m.model_id, m.framework, m.team, m.project from views.models_gN m
-             where m.tenant = $1 and (m.team = any($2) or m.project = any($3))
-               and m.state::json ->> 'deleted_at' is null
+             select model_id, framework, team, project from views.models_gN
+             where tenant = $1 and (team = any($2) or project = any($3)) and not is_deleted
            ),
-           counted as (
-             select 'models' as dimension, '' as key from seen
-             union all select 'models_by_framework', framework from seen where framework is not null
-             union all select 'models_by_team', team from seen where team is not null
-             union all select 'models_by_project', project from seen where project is not null
-             union all select 'versions', '' from seen join views.versions_gN v using (model_id)
-             union all select 'versions_by_stage', v.stage from seen join views.versions_gN v using (model_id)
-             union all select 'versions_by_readiness', v.readiness from seen join views.versions_gN v using (model_id)
-             union all select 'deployments_active', '' from seen join views.deployments_gN d using (model_id)
-               where d.tenant = $1 and d.status = 'deployed'
-           )
-           select dimension, key, count from (
-             select dimension, key, count(*)::text as count,
-               row_number() over (partition by dimension order by count(*) desc, key) as nth
-             from counted group by dimension, key) ranked
-           where nth <= ${keysShownMax} order by dimension, nth`,
+           counted as (select dimension, key, 1 as count from (${countedRows('seen')}) rows_of_seen)
+           ${mostFrequent}`,
     values: [tenant, namesOf(sees, 'team'), namesOf(sees, 'project')],
   });
   return totalsOf(rows);

@@ -76,7 +76,8 @@ export function openSweep(options: {
       const { retention, judgedBy } = await keepingOf(model);
       if (model.state === 'deleted') {
         // nothing of a tombstone can be ordered; when it is raised again, an event says so
-        if (await dueTimes.settle(stream, stream_version, null, judgedBy)) return;
+        const next = firstAgeOf(model.created_at, now);
+        if (await dueTimes.settle(stream, stream_version, next, judgedBy)) return;
         continue;
       }
       const requests = waitingRequests(state, now);

@@ -151,12 +151,13 @@ async function checkColumns(
        or (framework, team, project, model_type, task, category)
        is distinct from (row ->> 'framework', row ->> 'team', row ->> 'project', row ->> 'model_type', row ->> 'task',
          row ->> 'category')
-       or is_active is distinct from (row ->> 'state' = 'active') or tags is distinct from (row -> 'tags')::jsonb
+       or is_active is distinct from (row ->> 'state' = 'active')
+       or is_deleted is distinct from (row ->> 'state' = 'deleted') or tags is distinct from (row -> 'tags')::jsonb
      union all
      select 'versions', model_id || '/' || number from (select *, state::json as row from ${table('versions')}) t
-     where (version_id::text, label, stage, readiness, is_default::text)
+     where (version_id::text, label, stage, readiness, is_default::text, is_deleted)
        is distinct from (row -> 'facts' ->> 'version_id', row -> 'facts' ->> 'label', row ->> 'stage',
-         row ->> 'readiness', row ->> 'is_default')
+         row ->> 'readiness', row ->> 'is_default', row ->> 'deleted_at' is not null)
      union all
      select 'bindings', binding_id::text from (select *, state::json as row from ${table('bindings')}) t
      where (tenant, model_id::text, version_id::text, provider, status, is_removed)
@@ -212,6 +213,7 @@ function expectRows(states: Iterable<ModelState>, expected: Expected): void {
     count(tenant, 'models_by_project', model.project);
     for (const [number, version] of versions) {
       expected.versions.set(`${model_id}/${number}`, version);
+      if (version.deleted_at !== null) continue;
       count(tenant, 'versions', '');
       count(tenant, 'versions_by_stage', version.stage);
       count(tenant, 'versions_by_readiness', version.readiness);

@@ -26,7 +26,7 @@ describe('what is kept', () => {
     state: 'active',
     team: 'risk',
     project: null,
-    last_number: 0,
+    version_count: 0,
     stream_version: version,
     position: version,
     json: `{"stream_version":${version}}`,

@@ -354,3 +354,40 @@ it('nobody but a service says that retention archived', async () => {
   expect((await archive(adminKey)).status).toBe(403);
   expect((await archive(serviceKey)).status).toBe(200);
 });
+
+describe('a deleted model', () => {
+  const call = async (
+    method: string,
+    path: string,
+    body: object,
+  ): Promise<Record<string, unknown>> => {
+    const response = await fetch(`${registry.apiUrl}/api/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    expect(response.status).toBe(200);
+    return (await response.json()) as Record<string, unknown>;
+  };
+
+  it('keeps no sweep from its work, and is looked at again once it is restored', async () => {
+    const retention = registry.retention();
+    for (const name of ['gone', 'stays']) await registry.model(name, 5);
+    await registry.ask('/models/gone/versions/5/promotion-requests', {
+      to_stage: 'staging',
+      auto_execute: false,
+    });
+    const { id } = await call('DELETE', '/models/gone', {});
+    await hasRead(retention);
+    retention.onDay(60);
+    expect(await retention.sweepOnce()).toMatchObject({ archived: 2, failed: 0 });
+    expect(await retention.sweepOnce()).toMatchObject({ looked_at: 0, failed: 0 });
+    expect(await archivedNumbers('gone')).toEqual([]);
+    expect(await archivedNumbers('stays')).toEqual([2, 1]);
+
+    await call('POST', `/models/${String(id)}/restore`, {});
+    await hasRead(retention);
+    expect(await retention.sweepOnce()).toMatchObject({ archived: 2, failed: 0 });
+    expect(await archivedNumbers('gone')).toEqual([2, 1]);
+  });
+});

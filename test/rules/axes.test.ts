@@ -68,7 +68,12 @@ const modelDeleted: ModelEvent = {
 };
 const versionDeleted = (number: number): ModelEvent => ({
   type: 'version.deleted',
-  data: { ...ref(number), from_stage: 'development', reason: null },
+  data: {
+    ...ref(number),
+    from_stage: 'development',
+    from_readiness: 'training',
+    reason: null,
+  },
 });
 
 describe('activation', () => {
@@ -179,6 +184,7 @@ describe('a model', () => {
     const gone = given(...modelWith(1), modelDeleted);
     gone.when({ type: 'Activate', version }).isRefused({ code: 'model_not_found' });
     gone.when({ type: 'DeleteModel' }).changesNothing();
+    gone.when({ type: 'SettlePromotion', promotion_request_id: versionId(9) }).changesNothing();
     gone.when({ type: 'RestoreModel', name: 'other' }).follows({
       type: 'model.restored',
       data: { model_id: modelId, name: 'other', previous_name: 'churn', reason: null },

@@ -77,17 +77,24 @@ function tagCondition(tag: string | undefined): ReturnType<typeof where> {
     : where('m.tags ->> ? = ?', tag.slice(0, colon), tag.slice(colon + 1));
 }
 
-/** Where counters know how many models match, they are not counted. */
+/** Where counters know how many models match, they are not counted; but for the deleted ones, which are few. */
 function totalOf(tenant: string, query: ModelsQuery, filters: number): ListOf['total'] {
-  const counted = (dimension: Dimension, key: string): ListOf['total'] => ({
-    sql: 'select coalesce(sum(count), 0) from views.stats_gN where tenant = ? and dimension = ? and key = ?',
-    values: [tenant, dimension, key],
+  const counted = (
+    dimension: Dimension,
+    key: string,
+    ofDeleted: ReturnType<typeof where>[number] = { sql: 'true', values: [] },
+  ): ListOf['total'] => ({
+    sql: `select (select coalesce(sum(count), 0) from views.stats_gN where tenant = ? and dimension = ? and key = ?)
+      - (select count(*) from views.models_gN m where m.tenant = ? and m.is_deleted and ${ofDeleted.sql})`,
+    values: [tenant, dimension, key, tenant, ...ofDeleted.values],
   });
   if (filters === 0) return counted('models', '');
   if (filters > 1) return null;
-  if (query.framework !== undefined) return counted('models_by_framework', query.framework);
-  if (query.team !== undefined) return counted('models_by_team', query.team);
-  if (query.project !== undefined) return counted('models_by_project', query.project);
+  for (const field of ['framework', 'team', 'project'] as const) {
+    const value = query[field];
+    if (value !== undefined)
+      return counted(`models_by_${field}`, value, { sql: `m.${field} = ?`, values: [value] });
+  }
   return null;
 }
 
@@ -107,7 +114,7 @@ function modelsOf(caller: Principal, query: ModelsQuery): ListOf {
   return {
     from: 'views.models_gN m',
     columns: 'm.state',
-    conditions: [...where('m.tenant = ?', tenant), ...filters],
+    conditions: [...where('m.tenant = ?', tenant), ...where('not m.is_deleted'), ...filters],
     seen: seenBy(caller),
     order: orderOf(query.sort),
     total: caller.sees === null ? totalOf(tenant, query, filters.length) : null,

@@ -46,12 +46,12 @@ type Row = { state: string; name: string; stream_version: number; position: stri
 
 export const partPath = z.strictObject({ id: z.uuid() });
 
-/** How parts of a kind are listed and found. */
+/** How parts of a kind are listed, those of deleted models not, and found. */
 export function partsOf<Part extends { model_id: string }>(reading: Reading, kind: Kind<Part>) {
   const { reader, find, asOf, clock, freshness, share } = reading;
   const { view, only } = kind;
   const from = `views.${view}_gN p,
-    lateral (select name, team, project, stream_version, position from views.models_gN where model_id = p.model_id limit 1) m`;
+    lateral (select name, team, project, is_deleted, stream_version, position from views.models_gN where model_id = p.model_id limit 1) m`;
   const columns = 'p.state, m.name, m.stream_version, m.position';
   const order: Order = { column: `p.${kind.id}`, type: 'uuid', direction: 'desc' };
   const idOf = (part: Part): string => part[kind.id] as string;
@@ -84,6 +84,7 @@ export function partsOf<Part extends { model_id: string }>(reading: Reading, kin
       columns,
       conditions: [
         ...where('p.tenant = ?', caller.tenant),
+        ...where('not m.is_deleted'),
         ...(only === undefined ? [] : where(only.sql)),
         ...conditions(),
         ...(await ofModel(caller, query.model)),
@@ -109,11 +110,13 @@ export function partsOf<Part extends { model_id: string }>(reading: Reading, kin
       query.model === undefined
         ? await asOf.models(caller, position)
         : [await asOf.model(caller, query.model, position)];
-    const found = models.flatMap((state) =>
-      partsThen(state)
-        .filter((part) => matches(part, at))
-        .map((part) => ({ part, model: state.model })),
-    );
+    const found = models
+      .filter(({ model }) => model.state !== 'deleted')
+      .flatMap((state) =>
+        partsThen(state)
+          .filter((part) => matches(part, at))
+          .map((part) => ({ part, model: state.model })),
+      );
     const page = pageOf(found, query, order, ({ part }) => idOf(part));
     return encodedPage(page, ({ part, model }) => kind.resource(part, model, at));
   }

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { Principal } from '#events/access.ts';
 import type { Model } from '#events/model/model-row.ts';
 import { modelResource, versionResource } from '#events/model/resource.ts';
-import { findVersion, versionRefOf } from '#events/model/version-ref.ts';
+import { findVersion, findVersionOrTombstone, versionRefOf } from '#events/model/version-ref.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { Then } from '../as-of.ts';
 import { pageOf } from '../lists.ts';
@@ -117,7 +117,9 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       then: Then,
     ): Promise<FastifyReply> {
       const state = await modelThen(reply, caller, params.model, then);
-      const version = findVersion(state, versionRefOf(params.version));
+      const ref = versionRefOf(params.version);
+      const find = ref.by === 'id' ? findVersionOrTombstone : findVersion;
+      const version = find(state, ref);
       if (version === null) throw new Problem('version_not_found', { version: params.version });
       return sendResource(reply, versionResource(version, state.model));
     },

@@ -61,11 +61,14 @@ function versionsOf(model: ShownModel, query: z.infer<typeof versionsQuery>): Li
   return {
     from: 'views.versions_gN v',
     columns: 'v.state',
-    conditions: [...where('v.model_id = ?', model.model_id), ...filters],
+    conditions: [
+      ...where('v.model_id = ?', model.model_id),
+      ...where('not v.is_deleted'),
+      ...filters,
+    ],
     seen: [],
     order: newestFirst,
-    // Numbers are given without a gap, and no version is ever removed.
-    total: filters.length === 0 ? { sql: 'select ?::bigint', values: [model.last_number] } : null,
+    total: filters.length === 0 ? { sql: 'select ?::bigint', values: [model.version_count] } : null,
   };
 }
 

@@ -12,6 +12,7 @@ create table views.models_gN (
   category text,
   tags jsonb not null,
   is_active boolean not null,
+  is_deleted boolean not null,      -- a tombstone: found by id and serial only, and in no list
   stages text[] not null,           -- those in which it has a version
   stream_version integer not null,
   position bigint not null,         -- of its last event, so it orders models by when they changed
@@ -24,3 +25,5 @@ create index models_of_a_tenant_by_name_gN on views.models_gN (tenant, name);
 create index models_of_a_framework_gN on views.models_gN (tenant, framework, serial);
 create index models_of_a_team_gN on views.models_gN (tenant, team, serial);
 create index models_of_a_project_gN on views.models_gN (tenant, project, serial);
+-- what the counters count and is not there any more
+create index models_deleted_gN on views.models_gN (tenant) where is_deleted;

@@ -1,4 +1,5 @@
-// The view of counts: how many models, versions and deployments there are, by what people ask for.
+// The view of counts: how many models, versions and deployments there are, by what people ask for. The event that deletes a
+// model says nothing of its versions, so deleted models are counted on, and taken off when the counters are read.
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { ModelEventHandlers, RecordedModelEvent } from '#events/model/events.ts';
 import { lifecyclePartitions } from '#infra/kafka/topics.ts';
@@ -80,16 +81,20 @@ const deltas: ModelEventHandlers<undefined, Delta[]> = {
   'version.approved': readinessMoved,
   'version.rejected': readinessMoved,
   'version.approval_revoked': readinessMoved,
-  'version.deleted': (_, { data }) => [
-    ['versions', '', -1],
-    ['versions_by_stage', data.from_stage, -1],
-  ],
+  'version.deleted': (_, { data: { from_stage, from_readiness } }) => {
+    const counted: Delta[] = [
+      ['versions', '', -1],
+      ['versions_by_stage', from_stage, -1],
+    ];
+    if (from_readiness !== undefined) counted.push(['versions_by_readiness', from_readiness, -1]);
+    return counted;
+  },
   'deployment.rolled_back': deploymentEnded,
   'model.renamed': nothing,
   'model.deactivated': nothing,
   'model.reactivated': nothing,
-  'model.deleted': () => [['models', '', -1]],
-  'model.restored': () => [['models', '', 1]],
+  'model.deleted': nothing,
+  'model.restored': nothing,
   'version.updated': nothing,
   'version.activated': nothing,
   'version.deactivated': nothing,
@@ -141,7 +146,7 @@ const bucketOf = (event: RecordedEvent): number => partitionOf(event.stream, lif
 
 export const stats = defineView<Counter>({
   name: 'stats',
-  version: 1,
+  version: 2,
   handlers: { ...tenantEventsUntouched, ...forEveryModelEvent(counted) },
   load: `
     select k.key, s.state from unnest($1::text[]) k(key),

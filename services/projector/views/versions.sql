@@ -7,6 +7,7 @@ create table views.versions_gN (
   stage text not null,
   readiness text not null,
   is_default boolean not null,
+  is_deleted boolean not null,           -- a tombstone: found by id only, and in no list
   state text storage external not null,  -- the folded row as JSON, from which every answer is made
   primary key (model_id, number)
 ) with (fillfactor = 70, toast_tuple_target = 4080);

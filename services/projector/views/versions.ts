@@ -5,7 +5,7 @@ import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts
 
 export const versions = defineView<Version>({
   name: 'versions',
-  version: 2,
+  version: 3,
   handlers: {
     ...tenantEventsUntouched,
     ...forEveryModelEvent((event) =>
@@ -25,13 +25,14 @@ export const versions = defineView<Version>({
     using rows from (
       string_to_table($2, E'\\x1e'),
       json_to_recordset($1) as (model_id uuid, number integer, version_id uuid, label text, stage text, readiness text,
-        is_default boolean)) as r (state)
+        is_default boolean, is_deleted boolean)) as r (state)
     on v.model_id = r.model_id and v.number = r.number
-    when matched then update set stage = r.stage, readiness = r.readiness, is_default = r.is_default, state = r.state
+    when matched then update set
+      stage = r.stage, readiness = r.readiness, is_default = r.is_default, is_deleted = r.is_deleted, state = r.state
     when not matched then
-      insert (model_id, number, version_id, label, stage, readiness, is_default, state)
-      values (r.model_id, r.number, r.version_id, r.label, r.stage, r.readiness, r.is_default, r.state)`,
-  columns: ({ facts, stage, readiness, is_default }) => ({
+      insert (model_id, number, version_id, label, stage, readiness, is_default, is_deleted, state)
+      values (r.model_id, r.number, r.version_id, r.label, r.stage, r.readiness, r.is_default, r.is_deleted, r.state)`,
+  columns: ({ facts, stage, readiness, is_default, deleted_at }) => ({
     model_id: facts.model_id,
     number: facts.number,
     version_id: facts.version_id,
@@ -39,6 +40,7 @@ export const versions = defineView<Version>({
     stage,
     readiness,
     is_default,
+    is_deleted: deleted_at !== null,
   }),
   rowName: "model_id || '/' || number",
   hasModelId: true,
