@@ -52,7 +52,7 @@ export function modelResource(model: Model) {
 }
 
 /** The status of document [3]: the stage where it says so, else the readiness (`rejected` shows as `testing`). */
-function statusOf({ stage, readiness }: Version): string {
+export function statusOf({ stage, readiness }: Version): string {
   if (stage === 'archived' || stage === 'deprecated') return stage;
   return readiness === 'rejected' ? 'testing' : readiness;
 }
@@ -130,6 +130,18 @@ export function versionResource(version: Version, model: Pick<Model, 'name'> & S
     deleted_at: version.deleted_at,
     position: model.position,
     stream_version: model.stream_version,
+  };
+}
+
+/** A model with the version that came to a stage last. */
+export function modelInStageResource(model: Model, version: Version) {
+  const shown = versionResource(version, model);
+  return {
+    ...modelResource(model),
+    stage: version.stage,
+    number: shown.number,
+    version: shown.version,
+    model_version: shown,
   };
 }
 

@@ -7,6 +7,7 @@ const codes = {
   not_found: { status: 404, title: 'There is nothing here' },
   model_not_found: { status: 404, title: 'There is no such model' },
   version_not_found: { status: 404, title: 'There is no such version' },
+  no_version_in_stage: { status: 404, title: 'The model has no version in this stage' },
   deployment_not_found: { status: 404, title: 'There is no such deployment' },
   binding_not_found: { status: 404, title: 'There is no such binding' },
   alias_not_found: { status: 404, title: 'The model has no such alias' },

@@ -269,11 +269,14 @@ export const bindingFields = {
   last_used_at: optional(time),
 };
 
+/** An id or a serial, which a number is too; never a name. */
+export const idOrSerial = (of: 'model' | 'version') =>
+  z.union([z.int().positive().transform(String), z.uuid(), z.string().regex(/^[0-9]{1,9}$/)], {
+    error: `must be the id or the serial of a ${of}`,
+  });
+
 export const newBindingBody = z.strictObject({
-  /** An id, or a serial. */
-  version_id: z.union([z.int().positive(), z.uuid(), z.string().regex(/^[0-9]{1,9}$/)], {
-    error: 'must be the id or the serial of a version',
-  }),
+  version_id: idOrSerial('version'),
   provider: word,
   provider_model_id: word,
   status: z.enum(['inactive', 'active']).default('inactive'),

@@ -4,9 +4,11 @@ import { namedBody, standsFor } from './document-names.ts';
 import {
   artifactUri,
   declaredBy,
+  idOrSerial,
   label,
   metricValue,
   mixesSplits,
+  modelName,
   prose,
   sha256,
   shape,
@@ -74,7 +76,16 @@ const saidOfVersion = {
   reason: prose.nullish(),
 };
 
-export const newVersionBody = versionBody({
-  ...saidOfVersion,
-  stage: z.enum(['development', 'staging', 'production']).optional(),
-});
+const firstStage = z.enum(['development', 'staging', 'production']).optional();
+
+export const newVersionBody = versionBody({ ...saidOfVersion, stage: firstStage });
+
+/** The same where no path names the model. */
+export const newVersionOfModelBody = versionBody(
+  { ...saidOfVersion, stage: firstStage, model: word.nullish() },
+  {
+    model_id: standsFor('model', idOrSerial('model')),
+    model_name: standsFor('model', modelName),
+  },
+  ['model'],
+);

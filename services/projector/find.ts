@@ -3,6 +3,7 @@ import { isDigits, isUuid } from '#events/names.ts';
 import { maySee } from '#events/access.ts';
 import type { Place, Principal } from '#events/access.ts';
 import type { Model } from '#events/model/model-row.ts';
+import type { Stage } from '#events/model/shapes.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { coalesce } from '#infra/postgres/coalesce.ts';
 import type { Reader } from './reader.ts';
@@ -30,6 +31,12 @@ export type Find = {
   model: (caller: Caller, model: string) => Promise<Model | null>;
   /** By number, label, id, `default`, `latest` or `@alias` under its model; null where there is no such model. */
   version: (caller: Caller, model: string, version: string) => Promise<FoundVersion | null>;
+  /** The version of a model that came to a stage last, with the model, both of one moment. */
+  inStage: (
+    caller: Caller,
+    model: string,
+    stage: Stage,
+  ) => Promise<{ model: Model; version: Version | null } | null>;
 };
 
 /** How a model is matched; a name can be neither digits nor a UUID, so its form tells what it is. Deleted ones have no name. */
@@ -139,6 +146,26 @@ export function openFind(reader: Reader): Find {
       versionFinders.set(name, find);
       const found = await find({ tenant: caller.tenant, model, version: asked });
       return found !== null && maySee(caller, found.model) ? found : null;
+    },
+
+    async inStage(caller, model, stage) {
+      if (!isPossible(model)) return null;
+      const by = modelBy(model);
+      const [row] = await reader.rows<{ model: string; version: string | null }>({
+        name: `version in a stage by ${by}`,
+        text: `select m.state as model, f.state as version
+               from (values ($1::text, $2::text)) k(tenant, model),
+                 lateral (select * from views.models_gN m
+                          where m.tenant = k.tenant and ${modelMatches[by]} limit 1) m
+                 left join lateral (select v.state from views.versions_gN v
+                          where v.model_id = m.model_id and v.stage = $3 and not v.is_deleted
+                          order by v.state::json ->> 'stage_changed_at' desc, v.number desc limit 1) f on true`,
+        values: [caller.tenant, model, stage],
+      });
+      if (row === undefined) return null;
+      const found = JSON.parse(row.model) as Model;
+      const version = row.version === null ? null : (JSON.parse(row.version) as Version);
+      return maySee(caller, found) ? { model: found, version } : null;
     },
   };
 }

@@ -38,7 +38,7 @@ export function bindingRoutes(server: HttpServer, { ask, resolve }: Asking): voi
       const { body } = request;
       const head = commandHead(request, body);
       const binding_id = newId();
-      const { stream, ref } = await resolve.version(head.tenant, String(body.version_id));
+      const { stream, ref } = await resolve.version(head.tenant, body.version_id);
       return await askModel(
         ask,
         reply,

@@ -9,7 +9,7 @@ import { reasonBody, versionFactsOf, versionRefOf } from '../fields.ts';
 import { versionPatchBody, versionPatchOf } from '../patches.ts';
 import { commandHead } from '../request.ts';
 import type { CommandHead } from '../request.ts';
-import { newVersionBody } from '../version-body.ts';
+import { newVersionBody, newVersionOfModelBody } from '../version-body.ts';
 import { answeredVersion, askModel, modelPath, noQuery, versionPath } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
@@ -28,6 +28,33 @@ const ownPath = z.strictObject({
 });
 
 export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): void {
+  async function create(
+    request: FastifyRequest<{ Body: z.infer<typeof newVersionBody> }>,
+    reply: FastifyReply,
+    model: string,
+  ): Promise<FastifyReply> {
+    const { body } = request;
+    const head = commandHead(request, body);
+    const stage = body.stage ?? 'development';
+    assertMayStage(request, stage);
+    const version: NewVersion = {
+      version_id: newId(),
+      facts: versionFactsOf(body),
+      stage,
+      readiness: body.readiness ?? 'training',
+      is_default: body.is_default ?? false,
+    };
+    return await askModel(
+      ask,
+      reply,
+      head,
+      resolve.model(head, model),
+      201,
+      (common) => ({ type: 'CreateVersion', version, ...common }),
+      answeredVersion({ by: 'id', version_id: version.version_id }),
+    );
+  }
+
   server.post(
     '/models/:model/versions',
     {
@@ -40,28 +67,21 @@ export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): voi
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
-      const { body } = request;
-      const head = commandHead(request, body);
-      const stage = body.stage ?? 'development';
-      assertMayStage(request, stage);
-      const version: NewVersion = {
-        version_id: newId(),
-        facts: versionFactsOf(body),
-        stage,
-        readiness: body.readiness ?? 'training',
-        is_default: body.is_default ?? false,
-      };
-      return await askModel(
-        ask,
-        reply,
-        head,
-        resolve.model(head, request.params.model),
-        201,
-        (common) => ({ type: 'CreateVersion', version, ...common }),
-        answeredVersion({ by: 'id', version_id: version.version_id }),
-      );
+    (request, reply) => create(request, reply, request.params.model),
+  );
+
+  server.post(
+    '/versions',
+    {
+      config: { permission: 'version:write' },
+      schema: {
+        summary: 'Add a version to the model that the body names',
+        tags: ['versions'],
+        body: newVersionOfModelBody,
+        querystring: noQuery,
+      },
     },
+    (request, reply) => create(request, reply, request.body.model),
   );
 
   /** The version that a path names: under its model, or by its own id or serial. */

@@ -25,6 +25,7 @@ export function deploymentReadRoutes(server: HttpServer, reading: Reading): void
     noun: 'deployment',
     view: 'deployments',
     id: 'deployment_id',
+    idOf: ({ deployment_id }) => deployment_id,
     missing: (id) => new Problem('deployment_not_found', { deployment_id: id }),
     resource: deploymentResource,
     inState: (state) => state.deployments.values(),

@@ -1,9 +1,11 @@
 // Reading models: the list with its filters, and one by name, id or serial.
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Principal } from '#events/access.ts';
 import { stages } from '#events/model/shapes.ts';
 import type { Model } from '#events/model/model-row.ts';
-import { modelStream } from '#events/names.ts';
+import { modelInStageResource } from '#events/model/resource.ts';
+import { isDigits, isUuid, modelStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { shownModel } from '../answers.ts';
@@ -21,6 +23,7 @@ import {
   pathPart,
   recallModel,
   seenBy,
+  sendAbout,
   sendJson,
   sendResourceJson,
   shownJson,
@@ -121,9 +124,43 @@ function modelsOf(caller: Principal, query: ModelsQuery): ListOf {
   };
 }
 
+const modelQuery = z.strictObject({
+  stage: z.enum(stages).optional(),
+  ...freshnessQuery,
+  ...asOfQuery,
+});
+type ModelRequest = FastifyRequest<{ Querystring: z.infer<typeof modelQuery> }>;
+
 export function modelReadRoutes(server: HttpServer, reading: Reading): void {
-  const { reader, freshness, share } = reading;
+  const { reader, find, freshness, share } = reading;
   const then = openThen(reading);
+
+  /** The model, or with a stage the model with the version that came there last. */
+  async function sendModel(
+    request: ModelRequest,
+    reply: FastifyReply,
+    asked: string,
+  ): Promise<FastifyReply> {
+    const { principal, query } = request;
+    const { stage, as_of } = query;
+    if (as_of !== undefined) return await then.model(reply, principal, asked, { as_of, stage });
+    const position = await waitUntilFresh(freshness, query, reply);
+    if (stage !== undefined)
+      return await sendAbout(reading, request, reply, { model: asked, position }, async () => {
+        const found = await find.inStage(principal, asked, stage);
+        if (found === null) throw new Problem('model_not_found', { model: asked });
+        const { model, version } = found;
+        if (version === null) throw new Problem('no_version_in_stage', { model: asked, stage });
+        return { place: model, resource: modelInStageResource(model, version) };
+      });
+    const model =
+      recallModel(reading, principal, asked, position) ??
+      (await findModel(reading, principal, asked));
+    if (model === null) throw new Problem('model_not_found', { model: asked });
+    const { stream, stream_version } = model.shown;
+    const json = shownJson(reader, model.shown);
+    return sendResourceJson(reply, stream_version, json, isParked(reader, stream));
+  }
 
   server.get(
     '/models',
@@ -160,24 +197,30 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
     {
       config: { permission: 'registry:read' },
       schema: {
-        summary: 'One model, by name, id or serial',
+        summary: 'One model, by name, id or serial; with a stage also its version there',
         tags: ['models'],
         params: z.strictObject({ model: pathPart }),
-        querystring: z.strictObject({ ...freshnessQuery, ...asOfQuery }),
+        querystring: modelQuery,
+      },
+    },
+    async (request, reply) => await sendModel(request, reply, request.params.model),
+  );
+
+  server.get(
+    '/models/name/:name',
+    {
+      config: { permission: 'registry:read' },
+      schema: {
+        summary: 'One model, by its name and nothing else',
+        tags: ['models'],
+        params: z.strictObject({ name: pathPart }),
+        querystring: modelQuery,
       },
     },
     async (request, reply) => {
-      const { principal, params, query } = request;
-      if (query.as_of !== undefined)
-        return await then.model(reply, principal, params.model, query.as_of);
-      const position = await waitUntilFresh(freshness, query, reply);
-      const model =
-        recallModel(reading, principal, params.model, position) ??
-        (await findModel(reading, principal, params.model));
-      if (model === null) throw new Problem('model_not_found', { model: params.model });
-      const { stream, stream_version } = model.shown;
-      const json = shownJson(reader, model.shown);
-      return sendResourceJson(reply, stream_version, json, isParked(reader, stream));
+      const { name } = request.params;
+      if (isDigits(name) || isUuid(name)) throw new Problem('model_not_found', { model: name });
+      return await sendModel(request, reply, name);
     },
   );
 }

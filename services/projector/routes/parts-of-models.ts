@@ -1,5 +1,5 @@
-// Reading what belongs to a model and has an id of its own: deployments, bindings, promotion requests. Each is a row, shown with
-// the name of its model and how far that is; as of then, the same is found in the folded model.
+// Reading what belongs to a model and has an id of its own: versions, deployments, bindings, promotion requests. Each is a row,
+// shown with the name of its model and how far that is; as of then, the same is found in the folded model.
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { maySee } from '#events/access.ts';
@@ -19,9 +19,11 @@ type ModelOfPart = { name: string; stream_version: number; position: number };
 type Kind<Part> = {
   /** In the name of the prepared statement. */
   noun: string;
-  view: 'bindings' | 'deployments' | 'promotion_requests';
-  /** The field that names a part, and its column in the view; ids are UUIDv7, so the newest is the greatest. */
-  id: keyof Part & ('binding_id' | 'deployment_id' | 'promotion_request_id');
+  view: 'bindings' | 'deployments' | 'promotion_requests' | 'versions';
+  /** The column of the view that names a part; ids are UUIDv7, so the newest is the greatest. */
+  id: 'binding_id' | 'deployment_id' | 'promotion_request_id' | 'version_id';
+  /** The same of a row in memory. */
+  idOf: (part: Part) => string;
   /** What is shown at all: SQL on a row `p`, and the same of a row in memory. */
   only?: { sql: string; holds: (part: Part) => boolean };
   missing: (id: string) => Problem;
@@ -42,25 +44,30 @@ type Filter<Part> = {
   matches: (part: Part, at: string) => boolean;
 };
 
-type Row = { state: string; name: string; stream_version: number; position: string };
+type Row = {
+  state: string;
+  model_id: string;
+  name: string;
+  stream_version: number;
+  position: string;
+};
 
 export const partPath = z.strictObject({ id: z.uuid() });
 
 /** How parts of a kind are listed, those of deleted models not, and found. */
-export function partsOf<Part extends { model_id: string }>(reading: Reading, kind: Kind<Part>) {
+export function partsOf<Part>(reading: Reading, kind: Kind<Part>) {
   const { reader, find, asOf, clock, freshness, share } = reading;
-  const { view, only } = kind;
+  const { view, only, idOf } = kind;
   const from = `views.${view}_gN p,
-    lateral (select name, team, project, is_deleted, stream_version, position from views.models_gN where model_id = p.model_id limit 1) m`;
-  const columns = 'p.state, m.name, m.stream_version, m.position';
+    lateral (select model_id, name, team, project, is_deleted, stream_version, position from views.models_gN where model_id = p.model_id limit 1) m`;
+  const columns = 'p.state, m.model_id, m.name, m.stream_version, m.position';
   const order: Order = { column: `p.${kind.id}`, type: 'uuid', direction: 'desc' };
-  const idOf = (part: Part): string => part[kind.id] as string;
 
-  function resourceOf(tenant: string, { state, name, stream_version, position }: Row) {
+  function resourceOf(tenant: string, { state, model_id, name, stream_version, position }: Row) {
     const part = JSON.parse(state) as Part;
     const model = { name, stream_version, position: Number(position) };
     const resource = kind.resource(part, model, clock.now().toISOString());
-    return shown(reader, tenant, part.model_id, resource);
+    return shown(reader, tenant, model_id, resource);
   }
 
   /** @throws Problem `model_not_found` */

@@ -27,6 +27,7 @@ export function promotionRequestReadRoutes(server: HttpServer, reading: Reading)
     noun: 'promotion request',
     view: 'promotion_requests',
     id: 'promotion_request_id',
+    idOf: ({ promotion_request_id }) => promotion_request_id,
     missing: (id) => new Problem('promotion_not_found', { promotion_request_id: id }),
     resource: promotionResource,
     inState: (model) => model.promotionRequests.values(),

@@ -1,5 +1,5 @@
 // What the read routes share: the parts of paths and filters, and what they read with.
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Principal } from '#events/access.ts';
 import { z } from 'zod';
 import { isStorableText, modelStream } from '#events/names.ts';
@@ -23,7 +23,12 @@ export type Reading = {
   find: Find;
   log: Pick<
     EventLog,
-    'findSerial' | 'isInScope' | 'findDeployment' | 'findBinding' | 'findPromotionRequest'
+    | 'findSerial'
+    | 'isInScope'
+    | 'findVersion'
+    | 'findDeployment'
+    | 'findBinding'
+    | 'findPromotionRequest'
   >;
   freshness: Freshness;
   asOf: AsOf;
@@ -136,6 +141,31 @@ export async function answerAbout(
       return json;
     }))
   );
+}
+
+/** What one statement has read of a model. */
+type ReadOfModel = { place: { model_id: string; stream_version: number }; resource: object };
+
+/** Sends an answer about a model that is kept for as long as nothing of the model changes, if it was read as it is now. */
+export async function sendAbout(
+  reading: Reading,
+  { principal, url }: FastifyRequest,
+  reply: FastifyReply,
+  { model, position }: { model: string; position: number },
+  read: () => Promise<ReadOfModel>,
+): Promise<FastifyReply> {
+  const { answers, reader } = reading;
+  const kept = recallModel(reading, principal, model, position);
+  const known = kept && answers.recallAnswer(principal, kept, url);
+  if (kept !== undefined && known !== undefined)
+    return sendResourceJson(reply, kept.shown.stream_version, known, false);
+  const { place, resource } = await read();
+  const answer = shown(reader, principal.tenant, place.model_id, resource);
+  const isStale = 'stale' in answer;
+  const json = JSON.stringify(answer);
+  if (!isStale && kept?.shown.stream_version === place.stream_version)
+    answers.keepAnswer(principal, kept, url, json);
+  return sendResourceJson(reply, place.stream_version, json, isStale);
 }
 
 /** Sends a single resource with its ETag, or word that the caller has it already. */

@@ -2,16 +2,19 @@
 import type { FastifyReply } from 'fastify';
 import type { Principal } from '#events/access.ts';
 import type { Model } from '#events/model/model-row.ts';
-import { modelResource, versionResource } from '#events/model/resource.ts';
+import { modelInStageResource, modelResource, versionResource } from '#events/model/resource.ts';
+import type { Stage } from '#events/model/shapes.ts';
+import type { Version } from '#events/model/version-row.ts';
 import { findVersion, findVersionOrTombstone, versionRefOf } from '#events/model/version-ref.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { Then } from '../as-of.ts';
 import { pageOf } from '../lists.ts';
 import type { Order, PageQuery } from '../lists.ts';
-import { encodedPage, isAsked, sendJson, sendResource } from './reading.ts';
+import { encodedPage, sendJson, sendResource } from './reading.ts';
 import type { Reading } from './reading.ts';
 import type { ModelFilters } from './models.ts';
-import type { VersionFilters } from './versions.ts';
+import { matchesVersion } from './version-filters.ts';
+import type { VersionFilters } from './version-filters.ts';
 
 type AskedThen<Query> = Query & { as_of: Then };
 
@@ -49,6 +52,19 @@ const valueOf = (model: Model, { column }: Order): string | number => {
   return column === 'm.position' ? model.position : model.serial;
 };
 
+/** The version that came to a stage last. */
+function lastInStage(versions: Iterable<Version>, stage: Stage): Version | null {
+  let last: Version | null = null;
+  for (const version of versions)
+    if (
+      version.stage === stage &&
+      version.deleted_at === null &&
+      (last === null || version.stage_changed_at >= last.stage_changed_at)
+    )
+      last = version;
+  return last;
+}
+
 export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
   /** Folds the model that is meant; the headers name the position that the answer holds. */
   async function modelThen(reply: FastifyReply, caller: Principal, model: string, then: Then) {
@@ -78,10 +94,18 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       return sendJson(reply.header('x-position', position), json);
     },
 
-    /** @throws Problem `model_not_found`, `time_in_future` */
-    async model(reply: FastifyReply, caller: Principal, named: string, then: Then) {
-      const { model } = await modelThen(reply, caller, named, then);
-      return sendResource(reply, modelResource(model));
+    /** @throws Problem `model_not_found`, `no_version_in_stage`, `time_in_future` */
+    async model(
+      reply: FastifyReply,
+      caller: Principal,
+      named: string,
+      { as_of, stage }: AskedThen<{ stage?: Stage | undefined }>,
+    ): Promise<FastifyReply> {
+      const { model, versions } = await modelThen(reply, caller, named, as_of);
+      if (stage === undefined) return sendResource(reply, modelResource(model));
+      const version = lastInStage(versions.values(), stage);
+      if (version === null) throw new Problem('no_version_in_stage', { model: named, stage });
+      return sendResource(reply, modelInStageResource(model, version));
     },
 
     /** @throws Problem `model_not_found`, `time_in_future` */
@@ -93,19 +117,13 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       order: Order,
     ): Promise<FastifyReply> {
       const { model, versions } = await modelThen(reply, caller, named, query.as_of);
-      const found = [...versions.values()]
-        .filter(({ deleted_at }) => deleted_at === null)
-        .map((version) => versionResource(version, model))
-        .filter(
-          ({ status, stage, is_default }) =>
-            isAsked(query.status, status) &&
-            isAsked(query.stage, stage) &&
-            isAsked(query.is_default, is_default),
-        );
-      const page = pageOf(found, query, order, ({ number }) => number);
+      const found = [...versions.values()].filter(
+        (version) => version.deleted_at === null && matchesVersion(version, query),
+      );
+      const page = pageOf(found, query, order, ({ facts }) => facts.number);
       return sendJson(
         reply,
-        encodedPage(page, (resource) => resource),
+        encodedPage(page, (version) => versionResource(version, model)),
       );
     },
 

@@ -1,6 +1,5 @@
 // Reading a model's versions, one of them, and what has happened to the model.
 import { z } from 'zod';
-import { stages } from '#events/model/shapes.ts';
 import { versionResource } from '#events/model/resource.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { Problem } from '#infra/http/problems.ts';
@@ -9,38 +8,24 @@ import type { Caller, KeptModel, ShownModel } from '../answers.ts';
 import { pageQuery, readList } from '../lists.ts';
 import type { ListOf, Order } from '../lists.ts';
 import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { partsOf } from './parts-of-models.ts';
 import {
   answerAbout,
   encodedPage,
-  filterBoolean,
   findModel,
   pageJson,
   pathPart,
   recallModel,
+  sendAbout,
   sendJson,
-  sendResourceJson,
   shown,
   where,
 } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { openThen } from './then.ts';
-
-/** What a status means on the two axes that it is derived from. */
-const statusConditions = {
-  training: `v.stage not in ('deprecated', 'archived') and v.readiness = 'training'`,
-  testing: `v.stage not in ('deprecated', 'archived') and v.readiness in ('testing', 'rejected')`,
-  approved: `v.stage not in ('deprecated', 'archived') and v.readiness = 'approved'`,
-  deprecated: `v.stage = 'deprecated'`,
-  archived: `v.stage = 'archived'`,
-} as const;
-const statuses = Object.keys(statusConditions) as (keyof typeof statusConditions)[];
-
-const versionFilters = {
-  status: z.enum(statuses).optional(),
-  stage: z.enum(stages).optional(),
-  is_default: filterBoolean,
-};
-export type VersionFilters = z.infer<z.ZodObject<typeof versionFilters>>;
+import { conditionsOf, matchesVersion, versionFilters } from './version-filters.ts';
+import type { VersionFilters } from './version-filters.ts';
+import { idOrSerial, versionIdOf } from './version-ids.ts';
 
 const versionsQuery = z.strictObject({
   ...versionFilters,
@@ -48,22 +33,19 @@ const versionsQuery = z.strictObject({
   ...freshnessQuery,
   ...asOfQuery,
 });
+const allVersionsQuery = versionsQuery.extend({ model_id: idOrSerial('model').optional() });
 const modelPath = z.strictObject({ model: pathPart });
 
-const newestFirst: Order = { column: 'v.number', type: 'bigint', direction: 'desc' };
+const newestFirst: Order = { column: 'p.number', type: 'bigint', direction: 'desc' };
 
-function versionsOf(model: ShownModel, query: z.infer<typeof versionsQuery>): ListOf {
-  const filters = [
-    ...(query.status === undefined ? [] : where(statusConditions[query.status])),
-    ...where('v.stage = ?', query.stage),
-    ...where('v.is_default = ?', query.is_default),
-  ];
+function versionsOf(model: ShownModel, query: VersionFilters): ListOf {
+  const filters = conditionsOf(query);
   return {
-    from: 'views.versions_gN v',
-    columns: 'v.state',
+    from: 'views.versions_gN p',
+    columns: 'p.state',
     conditions: [
-      ...where('v.model_id = ?', model.model_id),
-      ...where('not v.is_deleted'),
+      ...where('p.model_id = ?', model.model_id),
+      ...where('not p.is_deleted'),
       ...filters,
     ],
     seen: [],
@@ -82,7 +64,17 @@ const timelineOf = (model: ShownModel): ListOf => ({
 });
 
 export function versionReadRoutes(server: HttpServer, reading: Reading): void {
-  const { reader, find, freshness, answers } = reading;
+  const { reader, find, freshness, log } = reading;
+  const versions = partsOf<Version>(reading, {
+    noun: 'version',
+    view: 'versions',
+    id: 'version_id',
+    idOf: ({ facts }) => facts.version_id,
+    missing: (id) => new Problem('version_not_found', { version: id }),
+    resource: versionResource,
+    inState: (state) => state.versions.values(),
+    streamOf: async (tenant, id) => (await log.findVersion(tenant, id))?.stream ?? null,
+  });
   const then = openThen(reading);
 
   async function demandModel(caller: Caller, model: string, position: number): Promise<KeptModel> {
@@ -145,21 +137,52 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       if (query.as_of !== undefined)
         return await then.version(reply, principal, request.params, query.as_of);
       const position = await waitUntilFresh(freshness, query, reply);
-      const kept = recallModel(reading, principal, model, position);
-      const known = kept && answers.recallAnswer(principal, kept, request.url);
-      if (kept !== undefined && known !== undefined)
-        return sendResourceJson(reply, kept.shown.stream_version, known, false);
-      const found = await find.version(principal, model, version);
-      if (found === null) throw new Problem('model_not_found', { model });
-      if (found.version === null) throw new Problem('version_not_found', { version });
-      const { model_id, stream_version } = found.model;
-      const resource = versionResource(found.version, found.model);
-      const answer = shown(reader, principal.tenant, model_id, resource);
-      const isStale = 'stale' in answer;
-      const json = JSON.stringify(answer);
-      if (!isStale && kept?.shown.stream_version === stream_version)
-        answers.keepAnswer(principal, kept, request.url, json);
-      return sendResourceJson(reply, stream_version, json, isStale);
+      return await sendAbout(reading, request, reply, { model, position }, async () => {
+        const found = await find.version(principal, model, version);
+        if (found === null) throw new Problem('model_not_found', { model });
+        if (found.version === null) throw new Problem('version_not_found', { version });
+        return { place: found.model, resource: versionResource(found.version, found.model) };
+      });
+    },
+  );
+
+  server.get(
+    '/versions',
+    {
+      config: { permission: 'registry:read' },
+      schema: {
+        summary: 'Versions of all models, the newest first',
+        tags: ['versions'],
+        querystring: allVersionsQuery,
+      },
+    },
+    async ({ principal, url, query }, reply) =>
+      await versions.sendPage(
+        reply,
+        principal,
+        `versions ${url}`,
+        { ...query, model: query.model_id },
+        {
+          conditions: () => [...where('not p.is_deleted'), ...conditionsOf(query)],
+          matches: (version) => version.deleted_at === null && matchesVersion(version, query),
+        },
+      ),
+  );
+
+  server.get(
+    '/versions/:id',
+    {
+      config: { permission: 'registry:read' },
+      schema: {
+        summary: 'One version, by id or serial; also one that was deleted',
+        tags: ['versions'],
+        params: z.strictObject({ id: idOrSerial('version') }),
+        querystring: z.strictObject({ ...freshnessQuery, ...asOfQuery }),
+      },
+    },
+    async ({ principal, params, query }, reply) => {
+      const id = await versionIdOf(log, principal, params.id);
+      return await versions.sendOne(reply, principal, id, query);
     },
   );
 

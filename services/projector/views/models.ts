@@ -25,17 +25,17 @@ export const models = defineView<Model>({
     using rows from (
       string_to_table($2, E'\\x1e'),
       json_to_recordset($1) as (model_id uuid, tenant text, serial integer, name text, framework text, team text,
-        project text, model_type text, task text, category text, tags jsonb, is_active boolean, is_deleted boolean,
-        stages text[],
-        stream_version integer, position bigint)) as r (state)
+        project text, model_type text, task text, category text, tags jsonb, is_active boolean,
+        is_deleted boolean, stages text[], stream_version integer, position bigint)) as r (state)
     on m.model_id = r.model_id
     when matched then update set
       serial = r.serial, name = r.name, framework = r.framework, team = r.team, project = r.project,
       model_type = r.model_type, task = r.task, category = r.category, tags = r.tags, is_active = r.is_active,
-      is_deleted = r.is_deleted, stages = r.stages, stream_version = r.stream_version, position = r.position, state = r.state
+      is_deleted = r.is_deleted, stages = r.stages, stream_version = r.stream_version, position = r.position,
+      state = r.state
     when not matched then
-      insert (model_id, tenant, serial, name, framework, team, project, model_type, task, category, tags, is_active, is_deleted, stages,
-        stream_version, position, state)
+      insert (model_id, tenant, serial, name, framework, team, project, model_type, task, category, tags, is_active,
+        is_deleted, stages, stream_version, position, state)
       values (r.model_id, r.tenant, r.serial, r.name, r.framework, r.team, r.project, r.model_type, r.task, r.category,
         r.tags, r.is_active, r.is_deleted, r.stages, r.stream_version, r.position, r.state)`,
   columns: (model) => ({

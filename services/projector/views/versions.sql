@@ -2,6 +2,7 @@
 create table views.versions_gN (
   model_id uuid not null,
   number integer not null,
+  tenant text collate "C" not null,
   version_id uuid not null,
   label text collate "C",
   stage text not null,
@@ -11,5 +12,6 @@ create table views.versions_gN (
   state text storage external not null,  -- the folded row as JSON, from which every answer is made
   primary key (model_id, number)
 ) with (fillfactor = 70, toast_tuple_target = 4080);
-create index versions_by_id_gN on views.versions_gN (version_id);
+-- ids are UUIDv7, so it also orders a tenant's versions by when they were made
+create index versions_of_a_tenant_by_id_gN on views.versions_gN (tenant, version_id);
 create index versions_of_a_model_by_label_gN on views.versions_gN (model_id, label) where label is not null;

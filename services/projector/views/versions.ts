@@ -5,7 +5,7 @@ import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts
 
 export const versions = defineView<Version>({
   name: 'versions',
-  version: 3,
+  version: 4,
   handlers: {
     ...tenantEventsUntouched,
     ...forEveryModelEvent((event) =>
@@ -24,17 +24,19 @@ export const versions = defineView<Version>({
     merge into views.versions_gN as v
     using rows from (
       string_to_table($2, E'\\x1e'),
-      json_to_recordset($1) as (model_id uuid, number integer, version_id uuid, label text, stage text, readiness text,
-        is_default boolean, is_deleted boolean)) as r (state)
+      json_to_recordset($1) as (model_id uuid, number integer, tenant text, version_id uuid, label text, stage text,
+        readiness text, is_default boolean, is_deleted boolean)) as r (state)
     on v.model_id = r.model_id and v.number = r.number
     when matched then update set
       stage = r.stage, readiness = r.readiness, is_default = r.is_default, is_deleted = r.is_deleted, state = r.state
     when not matched then
-      insert (model_id, number, version_id, label, stage, readiness, is_default, is_deleted, state)
-      values (r.model_id, r.number, r.version_id, r.label, r.stage, r.readiness, r.is_default, r.is_deleted, r.state)`,
-  columns: ({ facts, stage, readiness, is_default, deleted_at }) => ({
+      insert (model_id, number, tenant, version_id, label, stage, readiness, is_default, is_deleted, state)
+      values (r.model_id, r.number, r.tenant, r.version_id, r.label, r.stage, r.readiness, r.is_default, r.is_deleted,
+        r.state)`,
+  columns: ({ facts, tenant, stage, readiness, is_default, deleted_at }) => ({
     model_id: facts.model_id,
     number: facts.number,
+    tenant,
     version_id: facts.version_id,
     label: facts.label,
     stage,

@@ -1,0 +1,42 @@
+// What versions are listed by: the filters as conditions of SQL, and as the same questions to a version in memory.
+import { z } from 'zod';
+import { statusOf } from '#events/model/resource.ts';
+import { stages } from '#events/model/shapes.ts';
+import type { Version } from '#events/model/version-row.ts';
+import type { ListOf } from '../lists.ts';
+import { filterBoolean, isAsked, where } from './reading.ts';
+
+/** What a status means on the two axes that it is derived from. */
+const statusConditions = {
+  training: `p.stage not in ('deprecated', 'archived') and p.readiness = 'training'`,
+  testing: `p.stage not in ('deprecated', 'archived') and p.readiness in ('testing', 'rejected')`,
+  approved: `p.stage not in ('deprecated', 'archived') and p.readiness = 'approved'`,
+  deprecated: `p.stage = 'deprecated'`,
+  archived: `p.stage = 'archived'`,
+} as const;
+const statuses = Object.keys(statusConditions) as (keyof typeof statusConditions)[];
+
+/** What versions are listed by, those of a model and those of all. */
+export const versionFilters = {
+  status: z.enum(statuses).optional(),
+  stage: z.enum(stages).optional(),
+  is_default: filterBoolean,
+};
+export type VersionFilters = z.infer<z.ZodObject<typeof versionFilters>>;
+
+/** The filters on a row `p` of the view. */
+export const conditionsOf = ({
+  status,
+  stage,
+  is_default,
+}: VersionFilters): ListOf['conditions'] => [
+  ...(status === undefined ? [] : where(statusConditions[status])),
+  ...where('p.stage = ?', stage),
+  ...where('p.is_default = ?', is_default),
+];
+
+/** The same on a version in memory. */
+export const matchesVersion = (version: Version, asked: VersionFilters): boolean =>
+  isAsked(asked.status, statusOf(version)) &&
+  isAsked(asked.stage, version.stage) &&
+  isAsked(asked.is_default, version.is_default);
