@@ -8,7 +8,7 @@ import { upcast } from '#events/upcasters.ts';
 import type { Problem } from '#infra/http/problems.ts';
 
 /** Rows (models, versions, deployments) kept in memory in all; one is about 2 KB. */
-export const rowsMax = 30_000;
+export const rowsMax = 20_000;
 /** Past this many events a fold is worth keeping in the database. */
 const snapshotEveryEvents = 500;
 

@@ -7,7 +7,7 @@ import type { Model } from '#events/model/model-row.ts';
 import { modelStream } from '#events/names.ts';
 
 /** Models by what they are answered with; the answers about their versions have as much again. */
-const keptCharactersMax = 24_000_000;
+const keptCharactersMax = 16_000_000;
 /** What a kept thing weighs beside its text. */
 const keptOverhead = 400;
 /** An answer larger than this is one of few that ask for so much. */

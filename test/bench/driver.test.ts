@@ -98,6 +98,18 @@ describe('open loop', () => {
     expect(poisson.due).not.toBe(1_000);
   });
 
+  test('what waits longer than any timeout after the end is never sent, though the server goes on', async () => {
+    const port = await httpPort((_request, response) => void setTimeout(() => response.end(), 20));
+    const result = await runDriver(
+      config(port, { connections: 2, ratePerSecond: 2_000, timeoutMs: 200 }),
+    );
+    expectAllCounted(result);
+    expect(result.due).toBe(1_000);
+    // Two connections, 20 ms each: 70 in the 700 ms of sending and waiting.
+    expect(result.completed).toBeLessThanOrEqual(80);
+    expect(result.dropped).toBe(1_000 - result.completed);
+  });
+
   test('what finds no connection and no room to wait is counted as dropped', async () => {
     const port = await rawPort(() => {});
     const result = await runDriver(

@@ -57,8 +57,8 @@ export type System = {
   head(): Promise<number>;
   /** Resident memory of the Node process, in MB of 1,000,000 bytes. */
   residentMb(): Promise<number>;
-  /** Ends the Node process and starts it again on the same data. */
-  restart(): Promise<void>;
+  /** Ends the Node process and starts it again on the same data, after `meanwhile`. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>;
 };
 
 /**
@@ -148,8 +148,9 @@ export async function startSystem(
       if (kibibytes === undefined) throw new Error(`process ${server.pid} has no VmRSS`);
       return (Number(kibibytes) * 1024) / 1_000_000;
     },
-    async restart() {
+    async restart(meanwhile) {
       await server.end(endingLadder);
+      await meanwhile?.();
       server = await start();
     },
   };

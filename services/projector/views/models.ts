@@ -58,5 +58,5 @@ export const models = defineView<Model>({
   }),
   rowName: 'model_id::text',
   hasModelId: true,
-  keptCharactersMax: 16_000_000,
+  keptCharactersMax: 12_000_000,
 });

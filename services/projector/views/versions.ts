@@ -46,5 +46,5 @@ export const versions = defineView<Version>({
   }),
   rowName: "model_id || '/' || number",
   hasModelId: true,
-  keptCharactersMax: 32_000_000,
+  keptCharactersMax: 12_000_000,
 });
