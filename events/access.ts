@@ -122,6 +122,12 @@ export function parseScope(text: string): Scope | null {
   return isNamed ? (text as Scope) : null;
 }
 
+/** The names of the teams, or of the projects, among scopes. */
+export const namesOf = (scopes: readonly Scope[], kind: 'team' | 'project'): string[] =>
+  scopes
+    .filter((scope) => scope.startsWith(`${kind}:`))
+    .map((scope) => scope.slice(kind.length + 1));
+
 /** Where a model stands, as far as scopes go. */
 export type Place = { team: string | null; project: string | null };
 

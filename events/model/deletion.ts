@@ -3,6 +3,7 @@ import type { Decision } from '../decider.ts';
 import type { Common, ModelCommand, ModelRefusal, Use } from './commands.ts';
 import type { ModelEvent } from './events.ts';
 import type { Model } from './model-row.ts';
+import { keysAsParent, keysOfParents } from './lineage.ts';
 import { handingOver, versionRef } from './release.ts';
 import type { ModelState } from './state.ts';
 import { usesOf, usesOfModel } from './uses.ts';
@@ -39,14 +40,14 @@ export function restoreModel(
 }
 
 /** Living versions of the same model that were made from this one, as their lineage names it. */
-function childrenOf(state: ModelState, { facts }: Version): Use[] {
-  const names = new Set([facts.version_id, String(facts.number), facts.label]);
+function childrenOf(state: ModelState, { tenant, facts }: Version): Use[] {
+  const keys = new Set(keysAsParent(tenant, facts, state.model!.name));
   return [...state.versions.values()]
     .filter(
       (other) =>
         other.deleted_at === null &&
         other.facts.number !== facts.number &&
-        other.facts.lineage.parent_versions.some((parent) => names.has(parent)),
+        keysOfParents(tenant, other.facts).some((key) => keys.has(key)),
     )
     .map(({ facts: child }) => ({
       kind: 'child',

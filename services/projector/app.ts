@@ -30,6 +30,7 @@ import { bindingReadRoutes } from './routes/bindings.ts';
 import { promotionRequestReadRoutes } from './routes/promotion-requests.ts';
 import { deploymentReadRoutes } from './routes/deployments.ts';
 import { comparisonRoutes } from './routes/comparison.ts';
+import { lineageRoutes } from './routes/lineage.ts';
 import { modelReadRoutes } from './routes/models.ts';
 import type { Reading } from './routes/reading.ts';
 import { statsRoutes } from './routes/stats.ts';
@@ -160,6 +161,7 @@ export function projectorApp(deps: {
       modelReadRoutes(server, reading);
       versionReadRoutes(server, reading);
       comparisonRoutes(server, reading);
+      lineageRoutes(server, reading);
       deploymentReadRoutes(server, reading);
       bindingReadRoutes(server, reading);
       promotionRequestReadRoutes(server, reading);
@@ -171,6 +173,7 @@ export function projectorApp(deps: {
       modelReadRoutes(server, reading);
       versionReadRoutes(server, reading);
       comparisonRoutes(server, reading);
+      lineageRoutes(server, reading);
       bindingReadRoutes(server, reading);
       statsRoutes(server, reading);
     },

@@ -11,7 +11,7 @@ import type { Reader } from './reader.ts';
 /** One query looks up so many models or versions at most. */
 const keysMax = 500;
 /** Serials and numbers are 32-bit. */
-const integerMax = 2_147_483_647;
+export const integerMax = 2_147_483_647;
 
 /** What a version's or a deployment's answer shows of its model. */
 type ModelPlace = Place & {

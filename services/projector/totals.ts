@@ -1,4 +1,5 @@
 // Sums of the counters: how much there is, of one tenant for its own eyes, or of all for the metrics.
+import { namesOf } from '#events/access.ts';
 import type { Scope } from '#events/access.ts';
 import type { Reader } from './reader.ts';
 import type { Dimension } from './views/stats.ts';
@@ -71,9 +72,6 @@ export async function countSeen(
   });
   return totalsOf(rows);
 }
-
-const namesOf = (sees: readonly Scope[], kind: 'team' | 'project'): string[] =>
-  sees.filter((scope) => scope.startsWith(`${kind}:`)).map((scope) => scope.slice(kind.length + 1));
 
 function totalsOf(rows: readonly { dimension: Dimension; key: string; count: string }[]): Totals {
   const totals: Totals = {};

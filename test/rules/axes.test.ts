@@ -220,25 +220,28 @@ describe('a version', () => {
         type: 'version.approval_revoked',
         data: { ...ref(1), from_readiness: 'approved', to_readiness: 'testing', reason: null },
       }));
-  test('is not deleted while a child of it lives', () =>
-    given(
-      ...modelWith(1),
-      versioned(2, {
-        lineage: {
-          data_versions: [],
-          code_version: null,
-          parent_versions: [versionId(1)],
-          experiment_id: null,
-          run_id: null,
-        },
-      }),
-    )
-      .when({ type: 'DeleteVersion', version })
-      .isRefused({
-        code: 'in_use',
-        number: 1,
-        blocking: [{ kind: 'child', version_id: versionId(2), child_number: 2 }],
-      }));
+  test.each([versionId(1), '1', 'churn/1'])(
+    'is not deleted while a child of it lives that names it by %s',
+    (parent) =>
+      given(
+        ...modelWith(1),
+        versioned(2, {
+          lineage: {
+            data_versions: [],
+            code_version: null,
+            parent_versions: [parent],
+            experiment_id: null,
+            run_id: null,
+          },
+        }),
+      )
+        .when({ type: 'DeleteVersion', version })
+        .isRefused({
+          code: 'in_use',
+          number: 1,
+          blocking: [{ kind: 'child', version_id: versionId(2), child_number: 2 }],
+        }),
+  );
   test('that is deleted is not found', () =>
     given(...modelWith(2), defaultChanged(2, 1), versionDeleted(1))
       .when({ type: 'Activate', version })

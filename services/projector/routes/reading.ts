@@ -1,5 +1,6 @@
 // What the read routes share: the parts of paths and filters, and what they read with.
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { namesOf } from '#events/access.ts';
 import type { Principal } from '#events/access.ts';
 import { z } from 'zod';
 import { isStorableText, modelStream } from '#events/names.ts';
@@ -72,11 +73,11 @@ export const isAsked = <Value>(asked: Value | undefined, value: Value): boolean 
 /** A condition for what a caller may see, on a row `m` of models; nothing for who sees the whole tenant. */
 export function seenBy({ sees }: Pick<Principal, 'sees'>): ReturnType<typeof where> {
   if (sees === null) return [];
-  const named = (kind: 'team' | 'project'): string[] =>
-    sees
-      .filter((scope) => scope.startsWith(`${kind}:`))
-      .map((scope) => scope.slice(kind.length + 1));
-  return where('(m.team = any(?) or m.project = any(?))', named('team'), named('project'));
+  return where(
+    '(m.team = any(?) or m.project = any(?))',
+    namesOf(sees, 'team'),
+    namesOf(sees, 'project'),
+  );
 }
 
 /** Whether a model is behind because its stream is parked. */

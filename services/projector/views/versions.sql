@@ -9,9 +9,12 @@ create table views.versions_gN (
   readiness text not null,
   is_default boolean not null,
   is_deleted boolean not null,           -- a tombstone: found by id only, and in no list
+  parents text[],                        -- keys of what it names as its parents (events/model/lineage.ts); null: none
   state text storage external not null,  -- the folded row as JSON, from which every answer is made
   primary key (model_id, number)
 ) with (fillfactor = 70, toast_tuple_target = 4080);
 -- ids are UUIDv7, so it also orders a tenant's versions by when they were made
 create index versions_of_a_tenant_by_id_gN on views.versions_gN (tenant, version_id);
 create index versions_of_a_model_by_label_gN on views.versions_gN (model_id, label) where label is not null;
+-- for the children of a version; most versions name no parent, and cost nothing here
+create index versions_by_parent_gN on views.versions_gN using gin (parents) where parents is not null;

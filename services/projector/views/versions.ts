@@ -1,11 +1,12 @@
 // The view of versions: each as it is now.
+import { keysOfParents } from '#events/model/lineage.ts';
 import { evolveVersion, touchedVersions } from '#events/model/version-row.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
 
 export const versions = defineView<Version>({
   name: 'versions',
-  version: 4,
+  version: 5,
   handlers: {
     ...tenantEventsUntouched,
     ...forEveryModelEvent((event) =>
@@ -25,14 +26,15 @@ export const versions = defineView<Version>({
     using rows from (
       string_to_table($2, E'\\x1e'),
       json_to_recordset($1) as (model_id uuid, number integer, tenant text, version_id uuid, label text, stage text,
-        readiness text, is_default boolean, is_deleted boolean)) as r (state)
+        readiness text, is_default boolean, is_deleted boolean, parents text[])) as r (state)
     on v.model_id = r.model_id and v.number = r.number
     when matched then update set
-      stage = r.stage, readiness = r.readiness, is_default = r.is_default, is_deleted = r.is_deleted, state = r.state
+      stage = r.stage, readiness = r.readiness, is_default = r.is_default, is_deleted = r.is_deleted, parents = r.parents,
+      state = r.state
     when not matched then
-      insert (model_id, number, tenant, version_id, label, stage, readiness, is_default, is_deleted, state)
+      insert (model_id, number, tenant, version_id, label, stage, readiness, is_default, is_deleted, parents, state)
       values (r.model_id, r.number, r.tenant, r.version_id, r.label, r.stage, r.readiness, r.is_default, r.is_deleted,
-        r.state)`,
+        r.parents, r.state)`,
   columns: ({ facts, tenant, stage, readiness, is_default, deleted_at }) => ({
     model_id: facts.model_id,
     number: facts.number,
@@ -43,6 +45,7 @@ export const versions = defineView<Version>({
     readiness,
     is_default,
     is_deleted: deleted_at !== null,
+    parents: facts.lineage.parent_versions.length === 0 ? null : keysOfParents(tenant, facts),
   }),
   rowName: "model_id || '/' || number",
   hasModelId: true,

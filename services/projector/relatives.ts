@@ -1,0 +1,125 @@
+// Finds what versions were made from, and what was made from them, as far as the caller may see.
+import { maySee, namesOf } from '#events/access.ts';
+import type { Place } from '#events/access.ts';
+import { keysAsParent } from '#events/model/lineage.ts';
+import type { ParentRef } from '#events/model/lineage.ts';
+import type { Version } from '#events/model/version-row.ts';
+import { isDigits } from '#events/names.ts';
+import type { Caller } from './answers.ts';
+import { integerMax } from './find.ts';
+import type { Reader } from './reader.ts';
+
+/** A version and the name that its model has now. */
+export type Relative = { model_id: string; model_name: string; version: Version };
+
+/** A child by its names, with the one of its parents that was asked about. */
+export type Child = {
+  parent: Relative;
+  model_id: string;
+  model_name: string;
+  number: number;
+  label: string | null;
+};
+
+export type Relatives = {
+  /** In the order of the references; null where there is none, or the caller may not see it. */
+  parents: (caller: Caller, refs: readonly ParentRef[]) => Promise<(Relative | null)[]>;
+  /** A child of two of the versions is there twice. `isWhole`: there are no more. */
+  children: (
+    caller: Caller,
+    of: readonly Relative[],
+    most: number,
+  ) => Promise<{ children: Child[]; isWhole: boolean }>;
+  /** The versions whole; children are never removed, so each is there. */
+  read: (children: readonly Omit<Child, 'parent'>[]) => Promise<Relative[]>;
+};
+
+export function openRelatives(reader: Reader): Relatives {
+  return {
+    async parents(caller, refs) {
+      const found: (Relative | null)[] = refs.map(() => null);
+      if (refs.length === 0) return found;
+      const versions = refs.map((ref) => (ref.by === 'id' ? null : ref.version));
+      const numberOf = (text: string | null): number | null =>
+        text !== null && isDigits(text) && Number(text) <= integerMax ? Number(text) : null;
+      const rows = await reader.rows<{ nth: number; name: string; state: string } & Place>({
+        name: 'parents of versions',
+        text: `select r.nth::integer, m.name, m.team, m.project, v.state
+               from unnest($2::uuid[], $3::uuid[], $4::text[], $5::integer[], $6::text[])
+                   with ordinality r(version_id, own_id, model_name, number, label, nth)
+                 left join lateral (select n.model_id from views.models_gN n
+                   where n.tenant = $1 and n.name = r.model_name and not n.is_deleted limit 1) named on true,
+                 lateral (
+                   select model_id, state from views.versions_gN
+                     where tenant = $1 and version_id = r.version_id
+                   union all select model_id, state from views.versions_gN
+                     where model_id = coalesce(r.own_id, named.model_id) and number = r.number
+                   union all select model_id, state from views.versions_gN
+                     where model_id = coalesce(r.own_id, named.model_id) and label = r.label) v,
+                 lateral (select name, team, project from views.models_gN
+                   where model_id = v.model_id and tenant = $1 limit 1) m`,
+        values: [
+          caller.tenant,
+          refs.map((ref) => (ref.by === 'id' ? ref.version_id : null)),
+          refs.map((ref) => (ref.by === 'own' ? ref.model_id : null)),
+          refs.map((ref) => (ref.by === 'name' ? ref.model : null)),
+          versions.map(numberOf),
+          versions.map((text) => (text === null || isDigits(text) ? null : text)),
+        ],
+      });
+      for (const { nth, name, state, ...place } of rows)
+        if (maySee(caller, place)) found[nth - 1] = relativeOf(name, state);
+      return found;
+    },
+
+    async children({ tenant, sees }, of, most) {
+      const byKey = new Map(
+        of.flatMap((parent) =>
+          keysAsParent(tenant, parent.version.facts, parent.model_name).map((key) => [key, parent]),
+        ),
+      );
+      const rows = await reader.rows<Omit<Child, 'parent'> & { parents: string[] }>({
+        name: 'children of versions',
+        text: `select v.model_id, m.name as model_name, v.number, v.label, v.parents
+               from views.versions_gN v,
+                 lateral (select name, team, project from views.models_gN
+                   where model_id = v.model_id and tenant = $2 limit 1) m
+               where v.parents && $1::text[] and ($3::text[] is null or m.team = any($3) or m.project = any($4))
+               order by v.model_id, v.number limit $5`,
+        values: [
+          [...byKey.keys()],
+          tenant,
+          sees && namesOf(sees, 'team'),
+          sees && namesOf(sees, 'project'),
+          most + 1,
+        ],
+      });
+      const children = rows.slice(0, most).flatMap(({ parents, ...child }) => {
+        const named = new Set(parents.map((key) => byKey.get(key)));
+        return of.filter((parent) => named.has(parent)).map((parent) => ({ ...child, parent }));
+      });
+      return { children, isWhole: rows.length <= most };
+    },
+
+    async read(children) {
+      if (children.length === 0) return [];
+      const rows = await reader.rows<{ name: string; state: string }>({
+        name: 'versions by number',
+        text: `select k.name, v.state from unnest($1::uuid[], $2::integer[], $3::text[]) k(model_id, number, name),
+                 lateral (select state from views.versions_gN
+                   where model_id = k.model_id and number = k.number limit 1) v`,
+        values: [
+          children.map(({ model_id }) => model_id),
+          children.map(({ number }) => number),
+          children.map(({ model_name }) => model_name),
+        ],
+      });
+      return rows.map(({ name, state }) => relativeOf(name, state));
+    },
+  };
+}
+
+function relativeOf(model_name: string, state: string): Relative {
+  const version = JSON.parse(state) as Version;
+  return { model_id: version.facts.model_id, model_name, version };
+}
