@@ -14,7 +14,7 @@ const heavyKind: StreamKind<{ stream_version: number }, unknown, RecordedEvent, 
     evolve: (state) => ({ stream_version: state.stream_version + 1 }),
     fork: (state) => ({ ...state }),
   },
-  rowsOf: ({ stream_version }) => (stream_version * rowsMax) / 3,
+  rowsOf: ({ stream_version }) => Math.floor((stream_version * rowsMax) / 3),
   admit: null,
   snapshot: null,
 };
