@@ -281,8 +281,19 @@ export function openPostgresLog(options: {
     }
   }
 
-  async function append(entries: readonly AppendEntry[]): Promise<Verdict[][]> {
+  /** The one connection that appends takes one statement at a time. */
+  let turn: Promise<unknown> = Promise.resolve();
+  function append(entries: readonly AppendEntry[]): Promise<Verdict[][]> {
     const deadline = performance.now() + appendDeadlineMs;
+    const appending = turn.then(() => appendInTurn(entries, deadline));
+    turn = appending.catch(() => undefined);
+    return appending;
+  }
+
+  async function appendInTurn(
+    entries: readonly AppendEntry[],
+    deadline: number,
+  ): Promise<Verdict[][]> {
     let inDoubt = false;
     for (;;) {
       try {
