@@ -63,6 +63,15 @@ export function scopesMoved(event: AnyEvent): readonly ScopeOfModel[] {
 }
 const noScopes: readonly ScopeOfModel[] = [];
 
+/** What belongs to a model and has an id of its own: the field that holds the id, and the events with which it begins. */
+export const parts = {
+  deployment: { id: 'deployment_id', begins: ['deployment.requested', 'model.deployed'] },
+  binding: { id: 'binding_id', begins: ['binding.created'] },
+  promotion_request: { id: 'promotion_request_id', begins: ['promotion.requested'] },
+  hold: { id: 'hold_id', begins: ['hold.placed'] },
+} as const satisfies Record<string, { id: string; begins: readonly ModelEvent['type'][] }>;
+export type PartKind = keyof typeof parts;
+
 export type SerialKind = 'model' | 'version';
 
 /** The kind of short number that the log writes into `data.serial`, under its lock. */

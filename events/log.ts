@@ -1,7 +1,7 @@
 // The port of the event log: what every adapter promises (one contract suite holds them to it).
 import type { EventMetadata, RecordedEvent } from './envelope.ts';
 import type { Role, Scope } from './access.ts';
-import type { ScopeOfModel, SerialKind } from './catalogue.ts';
+import type { PartKind, ScopeOfModel, SerialKind } from './catalogue.ts';
 
 /** A command's events may hold at most this much data each; more is refused before the log is asked. */
 export const eventDataBytesMax = 512 * 1024;
@@ -148,17 +148,13 @@ export type EventLog = {
   ) => Promise<{ stream: string; number: number | null; version_id: string | null } | null>;
   /** Whether a model's stream is now in one of the scopes. */
   isInScope: (stream: string, scopes: readonly Scope[]) => Promise<boolean>;
-  /** The stream in which a deployment with this id began. */
-  findDeployment: (tenant: string, deploymentId: string) => Promise<string | null>;
+  /** The stream in which a part of a model with this id began. */
+  findPart: (tenant: string, kind: PartKind, id: string) => Promise<string | null>;
   /** Where a version with this id was made, and its number there. */
   findVersion: (
     tenant: string,
     versionId: string,
   ) => Promise<{ stream: string; number: number } | null>;
-  /** The stream in which a promotion with this id was asked for. */
-  findPromotionRequest: (tenant: string, promotionRequestId: string) => Promise<string | null>;
-  /** The stream in which a binding with this id was made. */
-  findBinding: (tenant: string, bindingId: string) => Promise<string | null>;
   /** The snapshot of this fold version, or null where none is kept, and the stream's events after it. */
   readFromSnapshot: (
     stream: string,

@@ -1,5 +1,6 @@
 // The event log in memory: for tests of rules only, and held to the same contract as the real one.
 import type { Scope } from '#events/access.ts';
+import { parts } from '#events/catalogue.ts';
 import { pageBytesMax, pageEventsMax } from '#events/log.ts';
 import type {
   AppendCommand,
@@ -226,12 +227,14 @@ export function openMemoryLog(
       [...(scopesByStream.get(stream)?.values() ?? [])].some(
         (scope) => scope !== null && scopes.includes(scope),
       ),
-    async findDeployment(tenant, deploymentId) {
+    async findPart(tenant, kind, id) {
+      const { id: field, begins } = parts[kind];
+      const types: readonly string[] = begins;
       const found = events.find(
         (event) =>
           event.tenant === tenant &&
-          (event.type === 'deployment.requested' || event.type === 'model.deployed') &&
-          (event.data as { deployment_id: string }).deployment_id === deploymentId,
+          types.includes(event.type) &&
+          (event.data as Record<string, unknown>)[field] === id,
       );
       return found?.stream ?? null;
     },
@@ -244,25 +247,6 @@ export function openMemoryLog(
       );
       if (found === undefined) return null;
       return { stream: found.stream, number: (found.data as { number: number }).number };
-    },
-    async findPromotionRequest(tenant, promotionRequestId) {
-      const found = events.find(
-        (event) =>
-          event.tenant === tenant &&
-          event.type === 'promotion.requested' &&
-          (event.data as { promotion_request_id: string }).promotion_request_id ===
-            promotionRequestId,
-      );
-      return found?.stream ?? null;
-    },
-    async findBinding(tenant, bindingId) {
-      const found = events.find(
-        (event) =>
-          event.tenant === tenant &&
-          event.type === 'binding.created' &&
-          (event.data as { binding_id: string }).binding_id === bindingId,
-      );
-      return found?.stream ?? null;
     },
     async readFromSnapshot(stream, foldVersion) {
       const kept = snapshots.get(stream);

@@ -1,11 +1,13 @@
 // What an answer shows of folded rows. The write's answer and the view use the same functions, so they cannot differ.
+import type { RecordedEvent } from '../envelope.ts';
+import type { ModelEventData, ModelEventOf } from './events.ts';
 import { flatMetrics, metricsBySplit } from './metrics.ts';
 import type { Binding } from './binding-row.ts';
 import type { Deployment } from './deployment-row.ts';
 import type { Model } from './model-row.ts';
 import { approvalsGiven, progressAt } from './promotion-row.ts';
 import type { PromotionRequest } from './promotion-row.ts';
-import type { Version } from './version-row.ts';
+import type { Hold, Version } from './version-row.ts';
 
 /** Where the model's stream stands: every resource under it carries this, and the ETag is `stream_version`. */
 type StreamPlace = { stream_version: number; position: number };
@@ -80,6 +82,7 @@ export function versionResource(version: Version, model: Pick<Model, 'name'> & S
     activation: version.activation,
     is_active: version.activation === 'active',
     aliases: version.aliases,
+    holds: version.holds.map(shownHold),
     artifact: version.artifact,
     is_default: version.is_default,
     content_digest: facts.content_digest,
@@ -144,6 +147,57 @@ export function modelInStageResource(model: Model, version: Version) {
     model_version: shown,
   };
 }
+
+/** What of a hold its version shows. */
+const shownHold = ({ hold_id, reason, until, placed_at, placed_by }: Hold) => ({
+  id: hold_id,
+  hold_id,
+  reason,
+  until,
+  placed_at,
+  placed_by: placed_by.subject,
+  declared_by: placed_by.declared_by,
+});
+
+type VersionNamed = Pick<
+  ModelEventData<'hold.placed'>,
+  'model_id' | 'version_id' | 'number' | 'label'
+>;
+
+const heldVersion = (
+  { model_id, version_id, number, label }: VersionNamed,
+  model: Pick<Model, 'name'> & StreamPlace,
+) => ({
+  model_id,
+  model_name: model.name,
+  version_id,
+  number,
+  label,
+  version: label ?? String(number),
+  position: model.position,
+  stream_version: model.stream_version,
+});
+
+/** A hold by itself, with the version that it keeps. */
+export const holdResource = (
+  hold: Hold,
+  { facts }: Version,
+  model: Pick<Model, 'name'> & StreamPlace,
+) => ({ ...shownHold(hold), ...heldVersion(facts, model) });
+
+/** What is left of a hold when it is released; why it was placed is in the version's timeline. */
+export const releasedHoldResource = (
+  { data, recorded_at, actor }: RecordedEvent<ModelEventOf<'hold.released'>>,
+  model: Pick<Model, 'name'> & StreamPlace,
+) => ({
+  id: data.hold_id,
+  hold_id: data.hold_id,
+  released_at: recorded_at,
+  released_by: actor.subject,
+  declared_by: actor.declared_by,
+  reason: data.reason,
+  ...heldVersion(data, model),
+});
 
 export function deploymentResource(
   deployment: Deployment,

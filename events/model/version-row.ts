@@ -21,7 +21,7 @@ type LiveDeployment = {
 };
 
 /** What keeps a version from being archived, deleted or purged until it is released or its time is over. */
-type Hold = Pick<ModelEventData<'hold.placed'>, 'hold_id' | 'reason' | 'until'> & {
+export type Hold = Pick<ModelEventData<'hold.placed'>, 'hold_id' | 'reason' | 'until'> & {
   placed_at: string;
   placed_by: Actor;
 };

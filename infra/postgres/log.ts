@@ -1,6 +1,7 @@
 // The event log in PostgreSQL: one round trip an append, pages by position, and every doubt resolved by the command ids.
 import { Client } from 'pg';
 import type { Pool, QueryResultRow } from 'pg';
+import { parts } from '#events/catalogue.ts';
 import type { SerialKind } from '#events/catalogue.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { LogUnavailable, pageBytesMax, pageEventsMax } from '#events/log.ts';
@@ -471,12 +472,13 @@ export function openPostgresLog(options: {
       return found.length > 0;
     },
 
-    async findDeployment(tenant, deploymentId) {
+    async findPart(tenant, kind, id) {
+      const { id: field, begins } = parts[kind];
+      const types = begins.map((type) => `'${type}'`).join(', ');
       const [row] = await rows<{ stream: string }>(
-        'find_deployment',
-        `select stream from log.events where data ->> 'deployment_id' = $2 and tenant = $1
-         and type in ('deployment.requested', 'model.deployed') limit 1`,
-        [tenant, deploymentId],
+        `find_${kind}`,
+        `select stream from log.events where data ->> '${field}' = $2 and tenant = $1 and type in (${types}) limit 1`,
+        [tenant, id],
       );
       return row?.stream ?? null;
     },
@@ -489,26 +491,6 @@ export function openPostgresLog(options: {
         [tenant, versionId],
       );
       return row ?? null;
-    },
-
-    async findPromotionRequest(tenant, promotionRequestId) {
-      const [row] = await rows<{ stream: string }>(
-        'find_promotion_request',
-        `select stream from log.events where data ->> 'promotion_request_id' = $2 and tenant = $1
-         and type = 'promotion.requested' limit 1`,
-        [tenant, promotionRequestId],
-      );
-      return row?.stream ?? null;
-    },
-
-    async findBinding(tenant, bindingId) {
-      const [row] = await rows<{ stream: string }>(
-        'find_binding',
-        `select stream from log.events where data ->> 'binding_id' = $2 and tenant = $1
-         and type = 'binding.created' limit 1`,
-        [tenant, bindingId],
-      );
-      return row?.stream ?? null;
     },
 
     ...openSnapshots({ rows, readStream }),

@@ -24,6 +24,7 @@ import { eventRoutes } from './routes/events.ts';
 import type { EventStreams } from './routes/events.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { promotionRequestRoutes } from './routes/promotion-requests.ts';
+import { holdRoutes } from './routes/holds.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { bindingRoutes } from './routes/bindings.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
@@ -107,6 +108,7 @@ export function commandApiApp(deps: {
     lifecycleRoutes(server, asking);
     deploymentRoutes(server, asking);
     bindingRoutes(server, asking);
+    holdRoutes(server, asking);
     retentionPolicyRoutes(server, { ask, resolve, streams, kept });
   }
 

@@ -94,6 +94,7 @@ const versionStated = asStored(
   'activation',
   'is_active',
   'aliases',
+  'holds',
   'artifact',
   'content_digest',
   'hash',

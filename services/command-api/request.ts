@@ -98,6 +98,7 @@ export function commandHead(
 const missingById = {
   deployments: { code: 'deployment_not_found', fact: 'deployment_id' },
   bindings: { code: 'binding_not_found', fact: 'binding_id' },
+  holds: { code: 'hold_not_found', fact: 'hold_id' },
   'promotion-requests': { code: 'promotion_not_found', fact: 'promotion_request_id' },
   versions: { code: 'version_not_found', fact: 'version' },
 } as const;

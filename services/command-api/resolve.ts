@@ -1,5 +1,6 @@
 // From how a caller names a thing to its stream: an exact name first, then an id, then a serial.
 import { LRUCache } from 'lru-cache';
+import type { PartKind } from '#events/catalogue.ts';
 import type { VersionRef } from '#events/model/commands.ts';
 import type { EventLog } from '#events/log.ts';
 import { isDigits, isUuid, modelNameClaim, modelStream } from '#events/names.ts';
@@ -33,6 +34,8 @@ export type Resolve = {
   promotionRequest: (tenant: string, promotionRequestId: string) => Promise<Found>;
   /** @throws Problem `binding_not_found`. */
   binding: (tenant: string, bindingId: string) => Promise<Found>;
+  /** @throws Problem `hold_not_found`. */
+  hold: (tenant: string, holdId: string) => Promise<Found>;
   /**
    * The stream of the version with an id or a serial, and how the version is named there.
    * @throws Problem `version_not_found`.
@@ -85,13 +88,12 @@ export function openResolve(log: EventLog): Resolve {
 
   /** What has an id of its own is found by it, and stays where it is. */
   function byId(
-    noun: string,
-    find: (tenant: string, id: string) => Promise<string | null>,
+    kind: PartKind,
     missing: (id: string) => Problem,
   ): (tenant: string, id: string) => Promise<Found> {
     return async (tenant, id) => {
-      const key = `${noun}:${tenant}:${id}`;
-      const stream = streamByName.get(key) ?? (await find(tenant, id));
+      const key = `${kind}:${tenant}:${id}`;
+      const stream = streamByName.get(key) ?? (await log.findPart(tenant, kind, id));
       if (stream === null) throw missing(id);
       streamByName.set(key, stream);
       return { stream };
@@ -106,19 +108,14 @@ export function openResolve(log: EventLog): Resolve {
     currentModel,
     deployment: byId(
       'deployment',
-      log.findDeployment,
       (id) => new Problem('deployment_not_found', { deployment_id: id }),
     ),
     promotionRequest: byId(
-      'promotion',
-      log.findPromotionRequest,
+      'promotion_request',
       (id) => new Problem('promotion_not_found', { promotion_request_id: id }),
     ),
-    binding: byId(
-      'binding',
-      log.findBinding,
-      (id) => new Problem('binding_not_found', { binding_id: id }),
-    ),
+    binding: byId('binding', (id) => new Problem('binding_not_found', { binding_id: id })),
+    hold: byId('hold', (id) => new Problem('hold_not_found', { hold_id: id })),
     async version(tenant, version) {
       const isSerial = isDigits(version);
       if (isSerial && Number(version) > serialMax)

@@ -60,6 +60,7 @@ beforeAll(async () => {
     bindings: id(
       await registry.post('/bindings', { version_id, provider: mark, provider_model_id: mark }),
     ),
+    holds: id(await registry.post(`/models/${mark}/versions/1/holds`, { reason: mark })),
     events: (events['items'] as unknown as { id: string }[])[0]!.id,
     'api-keys': id(await registry.post('/api-keys', { subject: mark, role: 'viewer' })),
   };

@@ -85,6 +85,7 @@ POST /models · GET /models · GET /models/:model · PATCH /models/:model · PUT
 DELETE /models/:model · POST /models/:model/restore
 POST /models/:model/versions · GET /models/:model/versions · GET /models/:model/versions/:version
 PATCH /models/:model/versions/:version · PUT /models/:model/versions/:version · DELETE /models/:model/versions/:version
+POST /models/:model/versions/:version/holds · DELETE /holds/:id
 PATCH /versions/:id · PUT /versions/:id · DELETE /versions/:id
 POST /models/:model/versions/:version/test · POST /models/:model/versions/:version/approve
 POST /models/:model/versions/:version/reject · POST /models/:model/versions/:version/promote

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Scope } from '#events/access.ts';
+import { parts } from '#events/catalogue.ts';
+import type { PartKind } from '#events/catalogue.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import { eventDataBytesMax, pageBytesMax, pageEventsMax } from '#events/log.ts';
 import type {
@@ -432,9 +434,9 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
       });
 
       it('for where a deployment began', async () => {
-        expect(await log.findDeployment('t', 'd1')).toBe('model:t:c');
-        expect(await log.findDeployment('other', 'd1')).toBeNull();
-        expect(await log.findDeployment('t', 'd2')).toBeNull();
+        expect(await log.findPart('t', 'deployment', 'd1')).toBe('model:t:c');
+        expect(await log.findPart('other', 'deployment', 'd1')).toBeNull();
+        expect(await log.findPart('t', 'deployment', 'd2')).toBeNull();
       });
 
       it('for a version', async () => {
@@ -452,17 +454,13 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         expect(await log.findVersion('t', 'v2')).toBeNull();
       });
 
-      it('for a binding', async () => {
-        await log.append([
-          entryOf(
-            'model:t:d',
-            0,
-            asked({ events: [noted({ n: 6, binding_id: 'b1' }, { type: 'binding.created' })] }),
-          ),
-        ]);
-        expect(await log.findBinding('t', 'b1')).toBe('model:t:d');
-        expect(await log.findBinding('other', 'b1')).toBeNull();
-        expect(await log.findBinding('t', 'b2')).toBeNull();
+      it.each(Object.entries(parts))('for a %s', async (kind, { id, begins }) => {
+        const made = asked({ events: [noted({ n: 6, [id]: 'p1' }, { type: begins[0] })] });
+        await log.append([entryOf('model:t:d', 0, made)]);
+        const find = (tenant: string, one: string) => log.findPart(tenant, kind as PartKind, one);
+        expect(await find('t', 'p1')).toBe('model:t:d');
+        expect(await find('other', 'p1')).toBeNull();
+        expect(await find('t', 'p2')).toBeNull();
       });
 
       it('for who was last given a name, up to a position', async () => {

@@ -32,7 +32,7 @@ export function bindingReadRoutes(server: HttpServer, reading: Reading): void {
     missing: (id) => new Problem('binding_not_found', { binding_id: id }),
     resource: bindingResource,
     inState: (state) => state.bindings.values(),
-    streamOf: log.findBinding,
+    streamOf: (tenant, id) => reading.log.findPart(tenant, 'binding', id),
   });
 
   server.get(

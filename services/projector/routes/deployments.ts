@@ -29,7 +29,7 @@ export function deploymentReadRoutes(server: HttpServer, reading: Reading): void
     missing: (id) => new Problem('deployment_not_found', { deployment_id: id }),
     resource: deploymentResource,
     inState: (state) => state.deployments.values(),
-    streamOf: reading.log.findDeployment,
+    streamOf: (tenant, id) => reading.log.findPart(tenant, 'deployment', id),
   });
 
   server.get(

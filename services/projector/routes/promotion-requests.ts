@@ -31,7 +31,7 @@ export function promotionRequestReadRoutes(server: HttpServer, reading: Reading)
     missing: (id) => new Problem('promotion_not_found', { promotion_request_id: id }),
     resource: promotionResource,
     inState: (model) => model.promotionRequests.values(),
-    streamOf: reading.log.findPromotionRequest,
+    streamOf: (tenant, id) => reading.log.findPart(tenant, 'promotion_request', id),
   });
 
   server.get(

@@ -22,15 +22,7 @@ const filterCharactersMax = 256;
 export type Reading = {
   reader: Reader;
   find: Find;
-  log: Pick<
-    EventLog,
-    | 'findSerial'
-    | 'isInScope'
-    | 'findVersion'
-    | 'findDeployment'
-    | 'findBinding'
-    | 'findPromotionRequest'
-  >;
+  log: Pick<EventLog, 'findSerial' | 'isInScope' | 'findVersion' | 'findPart'>;
   freshness: Freshness;
   asOf: AsOf;
   clock: Pick<Clock, 'now'>;
