@@ -3,6 +3,7 @@
 import type { Role } from '../access.ts';
 import type { Actor } from '../envelope.ts';
 import type { Pointer, PolicyInForce, PolicyScope } from '../policy/policy.ts';
+import type { Retention } from '../policy/retention.ts';
 import type { BindingStatus } from './binding-events.ts';
 import type { ModelEventData } from './events.ts';
 import type { Dependence } from './four-eyes.ts';
@@ -180,6 +181,17 @@ export type ModelCommand =
       because: ArchiveCause;
       /** The policies by which the version was judged to be due; absent where a person says so. */
       judged_by?: PolicyVersions | null;
+    })
+  | (Common & {
+      type: 'ApplyRetention';
+      /** The plan that is carried out; null: an order by itself. */
+      plan_id: string | null;
+      /** Beyond so many of the newest all goes that nothing protects, whatever its age; null: what is due goes. */
+      retention_count: number | null;
+      /** Only of these, as many as one append takes; null: of all. */
+      numbers: readonly number[] | null;
+      /** What is kept where no policy says otherwise. */
+      registry: Retention;
     })
   | (OnVersion & { type: 'Restore'; to_stage: Stage })
   | (OnVersion & { type: 'SetDefault' })

@@ -20,6 +20,7 @@ import {
   withdrawPromotion,
   withStaledRequests,
 } from './promotions.ts';
+import { applyRetention } from './retention.ts';
 import { grantFor } from './rungs.ts';
 import {
   approveFitness,
@@ -142,6 +143,8 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
       return removeAlias(state, command);
     case 'ReleaseHold':
       return releaseHold(state, command);
+    case 'ApplyRetention':
+      return applyRetention(state, command);
     case 'Rollback': {
       const named = command.to === null ? null : findVersion(state, command.to);
       return command.to !== null && named === null

@@ -29,7 +29,7 @@ export type DueVersion = {
 };
 
 /** A version that stays: `until` is when it becomes due if nothing happens, null if only an event can change that. */
-type KeptVersion = {
+export type KeptVersion = {
   version_id: string;
   number: number;
   because: 'in_use' | 'newest' | 'age' | 'sunset';

@@ -28,6 +28,7 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
   Demote: 'never',
   Deprecate: 'never',
   Archive: 'never',
+  ApplyRetention: 'always',
   Restore: 'never',
   SetDefault: 'always',
   Deploy: 'always',

@@ -26,6 +26,7 @@ export const permissionOf: Record<ModelCommand['type'], Permission> = {
   Demote: 'stage:change',
   Deprecate: 'stage:change',
   Archive: 'version:archive',
+  ApplyRetention: 'version:archive',
   Restore: 'stage:change',
   SetDefault: 'stage:change',
   RequestPromotion: 'promotion:request',

@@ -137,7 +137,7 @@ export const handingOver = (
     : [];
 
 /** The events that archive a version which nothing uses; a default that the registry set moves first. */
-function archiving(
+export function archiving(
   state: ModelState,
   version: Version,
   because: ArchiveCause,

@@ -34,6 +34,12 @@ export const registryRetention = (newestKept = 3): Retention => ({
   newest_kept: newestKept,
 });
 
+/** Nothing is kept by the registry itself: an order is held to what an admin has set, and to nothing else. */
+export const nothingKept: Retention = {
+  age_days: { development: 0, staging: 0, deprecated: 0, retired: 0 },
+  newest_kept: 0,
+};
+
 /** What a scope says in full: on top of what is there without it. */
 export const inFull = (own: OwnRetention, without: Retention): Retention => ({
   age_days: { ...without.age_days, ...own.age_days },

@@ -82,6 +82,8 @@ const codes = {
     status: 409,
     title: 'The policy lets only production versions be named so; promote it first',
   },
+  plan_not_found: { status: 404, title: 'There is no such plan of retention' },
+  plan_expired: { status: 409, title: 'The plan has expired; make another' },
   policy_moved: {
     status: 409,
     title: 'The policy is not the one that this was judged by; judge again',

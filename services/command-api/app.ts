@@ -19,6 +19,10 @@ import { bootstrap } from './bootstrap.ts';
 import { askMetrics } from './metrics.ts';
 import { openRelay } from './relay.ts';
 import { openResolve } from './resolve.ts';
+import { openJudging } from './retention-judging.ts';
+import { openRetentionOrders } from './retention-orders.ts';
+import { openRetentionPlanning } from './retention-planning.ts';
+import { openRetentionPlans } from './retention-plans.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { eventRoutes } from './routes/events.ts';
 import type { EventStreams } from './routes/events.ts';
@@ -31,6 +35,7 @@ import { deploymentRoutes } from './routes/deployments.ts';
 import { lifecycleRoutes } from './routes/lifecycle.ts';
 import { modelRoutes } from './routes/models.ts';
 import { versionRoutes } from './routes/versions.ts';
+import { retentionRoutes } from './routes/retention.ts';
 import { retentionPolicyRoutes } from './routes/retention-policies.ts';
 import { roleBindingRoutes } from './routes/role-bindings.ts';
 import { tenantRoutes } from './routes/tenants.ts';
@@ -81,6 +86,10 @@ export function commandApiApp(deps: {
         'a command failed',
       ),
   });
+  const plans = openRetentionPlans(pool);
+  const judging = openJudging({ streams, kept });
+  const orders = openRetentionOrders({ ask, streams, plans, judging, now: clock.now });
+  const plan = openRetentionPlanning({ streams, plans, judging, now: clock.now });
   const settle = openSettle({ ask, streams });
   const submitTraining = openTraining({ ask, resolve });
   const relay =
@@ -110,6 +119,7 @@ export function commandApiApp(deps: {
     bindingRoutes(server, asking);
     holdRoutes(server, asking);
     retentionPolicyRoutes(server, { ask, resolve, streams, kept });
+    retentionRoutes(server, { ask, resolve, orders, plan, newestKept: kept.newest_kept });
   }
 
   /** A tenant exists once its stream does. */

@@ -53,4 +53,12 @@ export const informedModelCommand = (
   command: ModelCommand,
   rested: readonly Folded<PolicyState>[],
 ): ModelCommand =>
-  rested.length === 0 ? command : { ...command, in_force: policyInForce(rested) };
+  rested.length === 0
+    ? command
+    : {
+        ...command,
+        in_force:
+          command.type === 'ApplyRetention'
+            ? inForce(rested.map(layerOf), command.registry)
+            : policyInForce(rested),
+      };

@@ -21,7 +21,7 @@ const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** The same source, tenant, subject and key always give the same command id, however often they come. */
 export const commandIdOf = (
-  source: 'http' | 'training',
+  source: 'http' | 'training' | 'retention',
   tenant: string,
   subject: string,
   key: string,
@@ -173,8 +173,12 @@ export function sendAnswer<Body extends object>(
 ): FastifyReply {
   reply.code(answered.status).header('etag', `"${answered.stream_version}"`);
   if (answered.position > 0) reply.header('x-position', answered.position);
-  const { answer, would_write } = answered;
-  return reply.send(
-    would_write === null ? answer : { dry_run: true, events: would_write, resource: answer },
-  );
+  return reply.send(bodyOf(answered));
 }
+
+/** What is sent of an answer. */
+export const bodyOf = ({
+  answer,
+  would_write,
+}: Pick<Answered<object>, 'answer' | 'would_write'>): object =>
+  would_write === null ? answer : { dry_run: true, events: would_write, resource: answer };

@@ -9,6 +9,7 @@ import { tenantStream } from '#events/names.ts';
 import { registryRetention } from '#events/policy/retention.ts';
 import { newSecret, openKeyring, secretHash } from '#infra/auth/keys.ts';
 import type { TokenVerifiers } from '#infra/auth/keys.ts';
+import type { Failpoint } from '#infra/failpoint.ts';
 import { documentRoutes, operationRoutes } from '#infra/http/operations.ts';
 import { buildServer } from '#infra/http/server.ts';
 import type { RouteAccess } from '#infra/http/server.ts';
@@ -49,7 +50,11 @@ export type Route = { method: string; url: string; permission: RouteAccess };
 const none: TokenVerifiers = { tokens: null, oidc: null };
 
 /** One process's worth of command API. Several on one database are several processes. */
-export async function openApi(databaseUrl: string, verifiers: TokenVerifiers = none) {
+export async function openApi(
+  databaseUrl: string,
+  verifiers: TokenVerifiers = none,
+  failpoint: Failpoint = () => undefined,
+) {
   const lines: string[] = [];
   // no redaction: a secret must not even reach the logger
   const logger = pino(
@@ -79,7 +84,7 @@ export async function openApi(databaseUrl: string, verifiers: TokenVerifiers = n
     clock,
     registry,
     logger,
-    failpoint: () => undefined,
+    failpoint,
     kafka: null,
     tokens: verifiers.tokens,
     kept: registryRetention(),

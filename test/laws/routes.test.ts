@@ -98,7 +98,7 @@ POST /bindings · GET /bindings · GET /bindings/:id · PUT /bindings/:id · PAT
 GET /models/:model/compare · GET /models/:model/lineage/:version · GET /models/name/:name · POST /versions · GET /versions · GET /versions/:id
 GET /models/:model/timeline · GET /stats · GET /events · GET /events/:id
 POST /api-keys · GET /api-keys · DELETE /api-keys/:id · POST /training-completed
-GET /retention/policies/:scope · PUT /retention/policies/:scope
+POST /retention/plan · POST /retention/apply · POST /models/archive · GET /retention/policies/:scope · PUT /retention/policies/:scope
 GET /policies/:scope · PUT /policies/:scope · GET /models/:model/policy
 POST /models/:model/versions/:version/promotion-requests · GET /promotion-requests · GET /promotion-requests/:id
 POST /promotion-requests/:id/decision · POST /promotion-requests/:id/withdraw

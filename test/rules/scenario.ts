@@ -62,6 +62,8 @@ export function givenState(state: () => ModelState) {
   return {
     /** How the model stands after what has happened. */
     state: state(),
+    /** What is decided, where it is too much to be told event by event. */
+    decided: (wanted: Wanted) => modelDecider.decide(state(), commandOf(wanted)),
     when(wanted: Wanted) {
       const asked = state();
       const decision = modelDecider.decide(asked, commandOf(wanted));

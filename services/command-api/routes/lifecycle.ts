@@ -20,6 +20,8 @@ import {
   noQuery,
   pathPart,
   versionPath,
+  writtenRef,
+  writtenVersion,
 } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
@@ -70,11 +72,6 @@ const archiveBody = z
       .nullish(),
   })
   .nullish();
-/** A JSON number is the number, a string the label, then the number. */
-const writtenVersion = z.union([z.int().positive(), word]);
-const writtenRef = (version: z.infer<typeof writtenVersion>): VersionRef =>
-  typeof version === 'number' ? { by: 'number', number: version } : { by: 'text', text: version };
-
 const defaultBody = z.strictObject({ version: writtenVersion, reason: prose.nullish() });
 const rollbackBody = z
   .strictObject({ to: writtenVersion.nullish(), reason: prose.nullish() })

@@ -2,8 +2,9 @@
 import { mergePolicies } from '#events/policy/merge.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { policyBody } from '../policy-fields.ts';
+import { layersOf } from '../policy-layers.ts';
 import { modelPath, noQuery } from './model-asking.ts';
-import { layersOf, openPolicyAsking, scopePath } from './policy-asking.ts';
+import { openPolicyAsking, scopePath } from './policy-asking.ts';
 import type { PolicyAsking } from './policy-asking.ts';
 
 export function policyRoutes(server: HttpServer, asking: PolicyAsking): void {

@@ -7,7 +7,6 @@ import type { Model } from '#events/model/model-row.ts';
 import { policyScope, policyStream } from '#events/names.ts';
 import type { PolicyEvent } from '#events/policy/events.ts';
 import { mergePolicies } from '#events/policy/merge.ts';
-import type { PolicyLayer } from '#events/policy/merge.ts';
 import { policyScopesOf } from '#events/policy/policy.ts';
 import type { PolicyScope, Preset } from '#events/policy/policy.ts';
 import type { Retention } from '#events/policy/retention.ts';
@@ -20,6 +19,7 @@ import type {
 import { Problem } from '#infra/http/problems.ts';
 import { modelKind, policyKind } from '../kinds.ts';
 import { layerOf } from '../policies.ts';
+import { loadPolicy } from '../policy-layers.ts';
 import { commandHead, sendAnswer } from '../request.ts';
 import type { Folded, Streams } from '../streams.ts';
 import type { Asking } from './model-asking.ts';
@@ -57,25 +57,6 @@ const shownUnder =
       stream_version: state.stream_version,
     };
   };
-
-/** The layers that hold for a model, the widest first, as the log has them now. */
-export async function layersOf(
-  streams: Streams,
-  { tenant, project, model_id }: Pick<Model, 'tenant' | 'project' | 'model_id'>,
-): Promise<PolicyLayer[]> {
-  const scopes = policyScopesOf(project, model_id);
-  return (await Promise.all(scopes.map((scope) => load(streams, tenant, scope)))).map(layerOf);
-}
-
-async function load(
-  streams: Streams,
-  tenant: string,
-  scope: PolicyScope,
-): Promise<Folded<PolicyState>> {
-  const folded = await streams.load(policyKind, policyStream(tenant, scope));
-  await streams.catchUp(policyKind, folded);
-  return folded;
-}
 
 export function openPolicyAsking({ ask, resolve, streams, kept }: PolicyAsking) {
   const shown = shownUnder(kept);
@@ -119,7 +100,7 @@ export function openPolicyAsking({ ask, resolve, streams, kept }: PolicyAsking) 
       if (place !== null && !maySee(principal, place))
         throw new Problem('forbidden', { required_permission: 'registry:read' });
       const [own, ...bounds] = await Promise.all(
-        [scope, ...wider].map((one) => load(streams, principal.tenant, one)),
+        [scope, ...wider].map((one) => loadPolicy(streams, principal.tenant, one)),
       );
       const body = shown(scope, own!.state, bounds);
       return await reply.header('etag', `"${body.stream_version}"`).send(view(body));
@@ -140,7 +121,9 @@ export function openPolicyAsking({ ask, resolve, streams, kept }: PolicyAsking) 
           required_role: rolesWith('policy:write'),
           scope,
         });
-      const bounds = await Promise.all(wider.map((one) => load(streams, principal.tenant, one)));
+      const bounds = await Promise.all(
+        wider.map((one) => loadPolicy(streams, principal.tenant, one)),
+      );
       const head = commandHead(request, said);
       const { principal: _principal, missing: _missing, ...asking } = head;
       const answered = await ask.submit<

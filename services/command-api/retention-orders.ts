@@ -1,0 +1,253 @@
+// Orders of retention, carried out append after append, each with a command id of its own: so an order that was cut off goes
+// on where it stopped, and one that is given twice does nothing twice.
+import type { RecordedEvent } from '#events/envelope.ts';
+import type { ModelCommand, ModelRefusal, Use, VersionRef } from '#events/model/commands.ts';
+import { findVersion } from '#events/model/version-ref.ts';
+import type { DueVersion } from '#events/model/due.ts';
+import type { ModelEvent } from '#events/model/events.ts';
+import type { Model } from '#events/model/model-row.ts';
+import { archivedMax, judgeOrder } from '#events/model/retention.ts';
+import type { ModelState } from '#events/model/state.ts';
+import { usesOf } from '#events/model/uses.ts';
+import { modelStream, nthId } from '#events/names.ts';
+import { nothingKept } from '#events/policy/retention.ts';
+import type { Retention } from '#events/policy/retention.ts';
+import { Problem } from '#infra/http/problems.ts';
+import type { ProblemCode } from '#infra/http/problems.ts';
+import type { Answered, Ask } from './ask.ts';
+import type { ForetoldEvent } from './dry-run.ts';
+import { modelKind } from './kinds.ts';
+import { commandIdOf, commonOf } from './request.ts';
+import type { CommandHead } from './request.ts';
+import type { Found } from './resolve.ts';
+import { named } from './retention-judging.ts';
+import type { Judging } from './retention-judging.ts';
+import type { NamedVersion, RetentionPlans } from './retention-plans.ts';
+import type { Streams } from './streams.ts';
+
+type Events = readonly RecordedEvent<ModelEvent>[];
+type ArchivedVersion = NamedVersion &
+  Pick<DueVersion, 'rule'> & { from_stage: string; cause: string };
+type KeptVersion = NamedVersion & { because: string; uses: readonly Use[] };
+
+/** What became of an order, as far as it got. */
+type Done<Archived, Kept> = {
+  retention_count: number | null;
+  archived: Archived[];
+  kept: Kept[];
+  appends: number;
+  /** False where the registry could not go on; the same order again does the rest. */
+  is_complete: boolean;
+  stopped_by: ProblemCode | null;
+};
+type OfModel = { model_id: string };
+type OrderDone = Done<ArchivedVersion, KeptVersion> &
+  OfModel & { name: string; position: number; stream_version: number };
+type PlanDone = Done<ArchivedVersion & OfModel, KeptVersion & OfModel> & {
+  plan_id: string;
+};
+
+const archivedBy = (state: ModelState, events: Events): ArchivedVersion[] =>
+  events
+    .flatMap(({ type, data }) =>
+      type === 'model.archived'
+        ? {
+            ...named(state, data.number),
+            from_stage: data.from_stage,
+            cause: data.cause,
+            rule: data.rule as DueVersion['rule'],
+          }
+        : [],
+    )
+    .toSorted((left, right) => left.number - right.number);
+
+const isFull = (appended: Answered<Appended> | null): boolean =>
+  appended?.answer.archived.length === archivedMax;
+
+/** What the command says and what it is to be held to, beside what every command on a model has. */
+type Wanted = Pick<
+  Extract<ModelCommand, { type: 'ApplyRetention' }>,
+  'plan_id' | 'retention_count' | 'numbers' | 'registry'
+>;
+/** What one append did; `left` of a plan are the versions that were to go, and stay. */
+type Appended = { model: Model; archived: ArchivedVersion[]; left: KeptVersion[] };
+
+export function openRetentionOrders(deps: {
+  ask: Ask;
+  streams: Streams;
+  plans: RetentionPlans;
+  judging: Judging;
+  now: () => Date;
+}) {
+  const { ask, streams, plans, judging, now } = deps;
+
+  function leftBy(state: ModelState, events: Events, wanted: Wanted, retention: Retention) {
+    const at = now();
+    const applied = events.find((event) => event.type === 'retention.applied');
+    const because = new Map<number, string>(
+      (applied?.data.kept ?? judgeOrder(state, wanted, retention, at).keep).map((version) => [
+        version.number,
+        version.because,
+      ]),
+    );
+    const archived = new Set(applied?.data.archived);
+    for (const number of wanted.numbers ?? []) {
+      const version = state.versions.get(number)!;
+      if (version.deleted_at !== null) because.set(number, 'deleted');
+      else if (version.stage === 'archived') because.set(number, 'archived');
+    }
+    return (wanted.numbers ?? [...because.keys()])
+      .filter((number) => !archived.has(number))
+      .map((number): KeptVersion => {
+        const why = because.get(number) ?? 'not_due';
+        const uses = usesOf(state, state.versions.get(number)!, at.toISOString());
+        return { ...named(state, number), because: why, uses: why === 'in_use' ? uses : [] };
+      });
+  }
+
+  async function append(
+    head: CommandHead,
+    found: Found,
+    ids: Pick<CommandHead, 'command_id' | 'request_hash' | 'expected_version'>,
+    wanted: Wanted,
+  ): Promise<Answered<Appended>> {
+    const { state } = await streams.load(modelKind, found.stream);
+    const retention =
+      state.model === null ? wanted.registry : await judging.retentionOf(state.model, wanted);
+    return await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, Appended>({
+      kind: modelKind,
+      ...found,
+      ...head,
+      ...ids,
+      status: 200,
+      command: (at) => ({ type: 'ApplyRetention', ...wanted, ...commonOf(head, at) }),
+      answer: (after, events) => ({
+        model: after.model!,
+        archived: archivedBy(after, events),
+        left: leftBy(after, events, wanted, retention),
+      }),
+    });
+  }
+
+  /** Everything beyond the newest that nothing protects goes now. */
+  async function byCount(
+    head: CommandHead,
+    found: Found,
+    retention_count: number,
+  ): Promise<Answered<OrderDone>> {
+    const wanted = { plan_id: null, retention_count, numbers: null, registry: nothingKept };
+    const archived: ArchivedVersion[] = [];
+    let last: Answered<Appended> | null = null;
+    let stopped_by: ProblemCode | null = null;
+    let appends = 0;
+    do {
+      const ids = {
+        request_hash: head.request_hash,
+        command_id: nthId(head.command_id, appends),
+        expected_version: last === null ? head.expected_version : null,
+      };
+      try {
+        last = await append(head, found, ids, wanted);
+        archived.push(...last.answer.archived);
+        appends += last.answer.archived.length > 0 ? 1 : 0;
+      } catch (error) {
+        if (last === null || !(error instanceof Problem)) throw error;
+        stopped_by = error.code;
+      }
+      // a full append says that there may be more; a dry run leaves nothing to go on from
+    } while (stopped_by === null && !head.dry_run && isFull(last));
+    const { model, left } = last.answer;
+    return {
+      ...last,
+      answer: {
+        model_id: model.model_id,
+        name: model.name,
+        retention_count,
+        archived,
+        kept: left,
+        appends,
+        is_complete: stopped_by === null && !isFull(last),
+        stopped_by,
+        position: model.position,
+        stream_version: model.stream_version,
+      },
+    };
+  }
+
+  /** What a plan says goes, as far as that still holds; what has changed since stays, and is told with why. */
+  async function byPlan(
+    head: CommandHead,
+    plan_id: string,
+  ): Promise<Pick<Answered<PlanDone>, 'answer' | 'would_write'>> {
+    const { retention_count, models } = await plans.find(head.tenant, plan_id, now());
+    const done: PlanDone = {
+      plan_id,
+      retention_count,
+      archived: [],
+      kept: [],
+      appends: 0,
+      is_complete: true,
+      stopped_by: null,
+    };
+    const would_write: ForetoldEvent[] | null = head.dry_run ? [] : null;
+    const registry = judging.registryFor({ retention_count });
+    for (const { model_id, versions } of models)
+      for (let first = 0; first < versions.length; first += archivedMax) {
+        const some = versions.slice(first, first + archivedMax);
+        const numbers = some.map(({ number }) => number);
+        const wanted: Wanted = { plan_id, retention_count, numbers, registry };
+        const ids = head.dry_run
+          ? { ...head, expected_version: null }
+          : {
+              command_id: commandIdOf('retention', head.tenant, plan_id, `${model_id}/${first}`),
+              request_hash: plan_id,
+              expected_version: null,
+            };
+        try {
+          const found = { stream: modelStream(head.tenant, model_id) };
+          const { answer, would_write: events } = await append(head, found, ids, wanted);
+          would_write?.push(...(events ?? []));
+          done.appends += answer.archived.length > 0 ? 1 : 0;
+          for (const version of answer.archived) done.archived.push({ model_id, ...version });
+          for (const version of answer.left) done.kept.push({ model_id, ...version });
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error;
+          if (error.code === 'model_not_found' || error.code === 'forbidden') {
+            for (const version of some)
+              done.kept.push({ model_id, ...version, because: error.code, uses: [] });
+            continue;
+          }
+          if (done.archived.length + done.kept.length === 0) throw error;
+          const answer = { ...done, is_complete: false, stopped_by: error.code };
+          return { answer, would_write };
+        }
+      }
+    return { answer: done, would_write };
+  }
+
+  return { byCount, byPlan };
+}
+
+/** What is answered where one version was archived by name: in the same words as of an order. */
+export const oneArchived =
+  (ref: VersionRef) =>
+  (state: ModelState, events: Events): OrderDone => {
+    const { model_id, name, position, stream_version } = state.model!;
+    const archived = archivedBy(state, events);
+    const { number } = findVersion(state, ref)!.facts;
+    const already = { ...named(state, number), because: 'archived', uses: [] };
+    return {
+      model_id,
+      name,
+      retention_count: null,
+      archived,
+      kept: archived.length > 0 ? [] : [already],
+      appends: archived.length,
+      is_complete: true,
+      stopped_by: null,
+      position,
+      stream_version,
+    };
+  };
+
+export type RetentionOrders = ReturnType<typeof openRetentionOrders>;

@@ -1,0 +1,90 @@
+// Plans of retention: kept so that what somebody has looked at is what is carried out, with a bound and an end.
+import type { Pool } from 'pg';
+import { Problem } from '#infra/http/problems.ts';
+
+/** Long enough to ask a colleague; what changes meanwhile is decided again when the plan is carried out. */
+const planHours = 24;
+/** Of a tenant, the oldest go when there are more. */
+const plansMax = 100;
+
+/** How a version is named in plans and in what orders answer. */
+export type NamedVersion = {
+  version_id: string;
+  number: number;
+  label: string | null;
+  version: string;
+};
+
+/** What goes, as it was judged, model by model, the oldest first. */
+export type RetentionPlan = {
+  /** The order that was planned: all beyond so many of the newest, or null: what is due. */
+  retention_count: number | null;
+  models: readonly { model_id: string; versions: readonly NamedVersion[] }[];
+};
+
+export type RetentionPlans = {
+  save: (planned: {
+    plan_id: string;
+    tenant: string;
+    made_by: string;
+    made_at: Date;
+    plan: RetentionPlan;
+  }) => Promise<{ plan_id: string; expires_at: string }>;
+  /** @throws Problem `plan_not_found`, also of another tenant; `plan_expired` */
+  find: (tenant: string, planId: string, now: Date) => Promise<RetentionPlan>;
+  /** The models of a tenant, a page of them in one order: each stream with its version. */
+  models: (
+    tenant: string,
+    afterModelId: string,
+    limit: number,
+  ) => Promise<{ stream: string; version: number }[]>;
+};
+
+export const openRetentionPlans = (pool: Pool): RetentionPlans => ({
+  async save({ plan_id, tenant, made_by, made_at, plan }) {
+    const expires_at = new Date(made_at.getTime() + planHours * 60 * 60 * 1_000);
+    await pool.query({
+      name: 'save_retention_plan',
+      text: saveStatement,
+      values: [plan_id, tenant, made_by, made_at, expires_at, JSON.stringify(plan), plansMax],
+    });
+    return { plan_id, expires_at: expires_at.toISOString() };
+  },
+
+  async find(tenant, planId, now) {
+    const { rows } = await pool.query<{ plan: RetentionPlan; expires_at: Date }>({
+      name: 'find_retention_plan',
+      text: 'select plan, expires_at from log.retention_plans where plan_id = $1 and tenant = $2',
+      values: [planId, tenant],
+    });
+    const [found] = rows;
+    if (found === undefined) throw new Problem('plan_not_found', { plan_id: planId });
+    if (found.expires_at <= now)
+      throw new Problem('plan_expired', {
+        plan_id: planId,
+        expires_at: found.expires_at.toISOString(),
+      });
+    return found.plan;
+  },
+
+  async models(tenant, afterModelId, limit) {
+    const { rows } = await pool.query<{ stream: string; version: number }>({
+      name: 'models_to_plan_for',
+      text: `select stream, version from log.streams
+             where stream > $1 || $2 and stream < $3 order by stream limit $4`,
+      values: [`model:${tenant}:`, afterModelId, `model:${tenant};`, limit],
+    });
+    return rows;
+  },
+});
+
+// What is over, or one too many, goes as a new one comes.
+const saveStatement = `
+with over as (
+  delete from log.retention_plans p
+  where p.tenant = $2 and (p.expires_at <= $4 or p.plan_id in (
+    select o.plan_id from log.retention_plans o where o.tenant = $2 order by o.made_at desc offset $7 - 1
+  ))
+)
+insert into log.retention_plans (plan_id, tenant, made_by, made_at, expires_at, plan)
+values ($1, $2, $3, $4, $5, $6)`;
