@@ -439,8 +439,11 @@ describe('however a state came about, it is the same', () => {
     const { encode, decode } = modelKind.snapshot!;
     livesOf(({ state, before, events }) => {
       const restored = decode(encode(before));
-      expect(restored).toEqual(before);
-      expect(folded(restored, events)).toEqual(state);
+      const after = folded(decode(encode(before)), events);
+      // which makes every version that nobody has asked for
+      const whole = (one: ModelState): ModelState => ({ ...one, versions: new Map(one.versions) });
+      expect(whole(restored)).toEqual(before);
+      expect(whole(after)).toEqual(state);
     });
   });
 });

@@ -21,7 +21,7 @@ test('rows come back as they were, however they differ', () => {
   );
 });
 
-test('a value that a row has no more does not come back from the row before', () => {
+test('a value that a row has no more does not come back from the first', () => {
   expect(again([{ a: 1, b: 2 }, { a: 1 }, { b: undefined, a: 2 }, { a: 1, b: { a: 1 } }])).toEqual([
     { a: 1, b: 2 },
     { a: 1 },
@@ -34,6 +34,7 @@ test('the snapshot of a model folds on as the model itself, at a fraction of its
   const { state } = history().createSeveral(50).move(3, 'staging').deploy(3, 'a').setDefault(7);
   const { encode, decode } = modelKind.snapshot!;
   const text = encode(state);
-  expect(decode(text)).toEqual(state);
+  const decoded = decode(text);
+  expect({ ...decoded, versions: new Map(decoded.versions) }).toEqual(state);
   expect(text.length).toBeLessThan(JSON.stringify([...state.versions.values()]).length / 4);
 });
