@@ -147,6 +147,18 @@ export const allSettings = {
     'Seconds between two retention sweeps',
     '60',
   ),
+  MODEL_TYPES: setting(
+    z
+      .string()
+      .default('')
+      .transform((text) =>
+        text
+          .split(',')
+          .map((type) => type.trim())
+          .filter((type) => type !== ''),
+      ),
+    'Model types that a registration takes beside those of the documents, comma-separated',
+  ),
   DEPLOYMENT_TIMEOUT_HOURS: setting(
     integer(24, 1, 8_760),
     'Hours after which a deployment that nobody reports on has failed',

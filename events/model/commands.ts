@@ -31,7 +31,7 @@ type VersionFacts = Omit<
 export type NewVersion = {
   version_id: string;
   facts: VersionFacts;
-  stage: 'development' | 'staging' | 'production';
+  stage: Stage;
   readiness: 'training' | 'testing';
   is_default: boolean;
 };
@@ -175,6 +175,8 @@ export type ModelCommand =
       /** null: one rung down. */
       to_stage: Stage | null;
     })
+  /** To whatever stage, by the step that leads there. */
+  | (OnVersion & { type: 'Transition'; to_stage: Stage })
   | (OnVersion & { type: 'Deprecate'; sunset_at: string | null })
   | (OnVersion & {
       type: 'Archive';

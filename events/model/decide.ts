@@ -40,6 +40,7 @@ import type { Deployment } from './deployment-row.ts';
 import { evolveModelState, forkModelState, initialModelState } from './state.ts';
 import type { ModelState } from './state.ts';
 import { shiftTraffic } from './traffic.ts';
+import { transition } from './transition.ts';
 import { findVersion, findVersionOrTombstone, showVersionRef } from './version-ref.ts';
 import type { Version } from './version-row.ts';
 
@@ -68,6 +69,16 @@ function newVersion(
 ): Outcome {
   const { facts, version_id, readiness, stage } = version;
   const number = (state.model?.last_number ?? 0) + 1;
+  if (stage === 'deprecated' || stage === 'archived')
+    return {
+      refusal: {
+        code: 'illegal_transition',
+        axis: 'stage',
+        from: 'new',
+        to: stage,
+        legal_transitions: ['development', 'staging', 'production'],
+      },
+    };
   const taken = (by: 'label' | 'sha256', value: string, other: number): Outcome => ({
     refusal: {
       code: 'version_exists',
@@ -194,6 +205,7 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
     case 'Promote':
     case 'RequestPromotion':
     case 'Demote':
+    case 'Transition':
     case 'Deprecate':
     case 'Archive':
     case 'Restore':
@@ -285,6 +297,8 @@ function decideVersion(state: ModelState, version: Version, command: VersionComm
       return requestPromotion(state, version, command);
     case 'Demote':
       return demote(version, command);
+    case 'Transition':
+      return transition(state, version, command);
     case 'Deprecate':
       return deprecate(version, command);
     case 'Archive':

@@ -26,6 +26,7 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
   WithdrawPromotion: 'never',
   SettlePromotion: 'always',
   Demote: 'never',
+  Transition: 'always',
   Deprecate: 'never',
   Archive: 'never',
   ApplyRetention: 'always',

@@ -24,6 +24,7 @@ export const permissionOf: Record<ModelCommand['type'], Permission> = {
   Reject: 'version:assess',
   Promote: 'stage:change',
   Demote: 'stage:change',
+  Transition: 'stage:change',
   Deprecate: 'stage:change',
   Archive: 'version:archive',
   ApplyRetention: 'version:archive',
@@ -50,6 +51,7 @@ export const alsoAsked = {
   UpdateModel: 'to another team or project also `model:move`, where it was and where it goes',
   CreateVersion: 'above development also `stage:change`',
   UpdateVersion: 'that it is the default also `stage:change`',
+  Transition: 'to archived also `version:archive`',
   Archive: 'in the name of retention also `retention:attribute`',
   ReportDeployment: 'that it timed out also `retention:attribute`',
 } as const satisfies Partial<Record<ModelCommand['type'], string>>;
@@ -63,6 +65,7 @@ const base = new Map(
   Object.entries(permissionOf).map(([type, permission]) => [type, needs(permission)]),
 );
 const stages = needs('version:write', 'stage:change');
+const archives = needs('stage:change', 'version:archive');
 const timesOut = needs('deployment:write', 'retention:attribute');
 const registersWithVersion = needs('model:write', 'version:write');
 const registersWithStage = needs('model:write', ...stages.map(({ permission }) => permission));
@@ -95,6 +98,7 @@ export function neededFor(command: ModelCommand, place: Place): readonly Needed[
   }
   if (command.type === 'UpdateVersion' && command.is_default === true) return stages;
   if (command.type === 'CreateVersion' && command.version.stage !== 'development') return stages;
+  if (command.type === 'Transition' && command.to_stage === 'archived') return archives;
   if (command.type === 'Archive') {
     const { cause, rule, plan_id } = command.because;
     const isJudged = (command.judged_by ?? null) !== null;

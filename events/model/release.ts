@@ -22,7 +22,7 @@ type Outcome = Decision<ModelEvent, ModelRefusal>;
 type CommandOf<T extends ModelCommand['type']> = Extract<ModelCommand, { type: T }>;
 
 /** Which command moves a version from one stage to another; what is not here is illegal. */
-const ladder: Record<
+export const ladder: Record<
   Stage,
   Partial<Record<Stage, 'promote' | 'demote' | 'deprecate' | 'archive' | 'restore'>>
 > = {
@@ -46,7 +46,7 @@ const ladder: Record<
 const legalStages = (from: Stage): readonly Stage[] =>
   stages.filter((to) => ladder[from][to] !== undefined);
 
-const illegalStage = (from: Stage, to: Stage): Outcome => ({
+export const illegalStage = (from: Stage, to: Stage): Outcome => ({
   refusal: {
     code: 'illegal_transition',
     axis: 'stage',

@@ -17,6 +17,7 @@ import type { Registry } from '#infra/telemetry/metrics.ts';
 import { openAsk } from './ask.ts';
 import { bootstrap } from './bootstrap.ts';
 import { askMetrics } from './metrics.ts';
+import { openRegistration } from './register-version.ts';
 import { openRelay } from './relay.ts';
 import { openResolve } from './resolve.ts';
 import { openJudging } from './retention-judging.ts';
@@ -34,12 +35,14 @@ import { bindingRoutes } from './routes/bindings.ts';
 import { deploymentRoutes } from './routes/deployments.ts';
 import { lifecycleRoutes } from './routes/lifecycle.ts';
 import { modelRoutes } from './routes/models.ts';
+import { registrationRoutes } from './routes/registration.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { retentionRoutes } from './routes/retention.ts';
 import { retentionPolicyRoutes } from './routes/retention-policies.ts';
 import { roleBindingRoutes } from './routes/role-bindings.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import { tokenRoutes } from './routes/tokens.ts';
+import { transitionRoutes } from './routes/transition.ts';
 import { trainingRoutes } from './routes/training.ts';
 import { openSettle } from './settle.ts';
 import { openStreams } from './streams.ts';
@@ -60,10 +63,12 @@ export function commandApiApp(deps: {
   tokens: Tokens | null;
   /** How long versions stay where no policy says otherwise. */
   kept: Retention;
+  /** What a registration takes as a model's type, beside what the documents name. */
+  modelTypes: readonly string[];
   /** Null where nothing goes by Kafka. */
   kafka: Kafka | null;
 }) {
-  const { pool, follower, clock, registry, failpoint, kept, kafka } = deps;
+  const { pool, follower, clock, registry, failpoint, kept, modelTypes, kafka } = deps;
   const logger = deps.logger.child({ service: 'command-api' });
   const log = openPostgresLog({
     url: deps.databaseUrl,
@@ -91,7 +96,8 @@ export function commandApiApp(deps: {
   const orders = openRetentionOrders({ ask, streams, plans, judging, now: clock.now });
   const plan = openRetentionPlanning({ streams, plans, judging, now: clock.now });
   const settle = openSettle({ ask, streams });
-  const submitTraining = openTraining({ ask, resolve });
+  const registerVersion = openRegistration({ ask, resolve });
+  const submitTraining = openTraining(registerVersion);
   const relay =
     kafka === null
       ? null
@@ -113,8 +119,10 @@ export function commandApiApp(deps: {
   function writeRoutes(server: HttpServer): void {
     const asking = { ask, resolve };
     modelRoutes(server, asking);
+    registrationRoutes(server, { registerVersion, modelTypes });
     versionRoutes(server, asking);
     lifecycleRoutes(server, asking);
+    transitionRoutes(server, asking);
     deploymentRoutes(server, asking);
     bindingRoutes(server, asking);
     holdRoutes(server, asking);

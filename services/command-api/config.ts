@@ -15,6 +15,7 @@ export const settings = {
     'MODELOG_ADMIN_KEY',
     'MODELOG_SERVICE_KEY',
     'DEFAULT_RETENTION_COUNT',
+    'MODEL_TYPES',
   ),
   ...identitySettings,
 };

@@ -41,6 +41,7 @@ await runService(async () => {
     kafka,
     tokens: identity.tokens,
     kept: registryRetention(config.DEFAULT_RETENTION_COUNT),
+    modelTypes: config.MODEL_TYPES,
   });
   await app.start({ adminKey: config.MODELOG_ADMIN_KEY, serviceKey: config.MODELOG_SERVICE_KEY });
   const http = await serveHttp(platform, {

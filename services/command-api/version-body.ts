@@ -69,7 +69,7 @@ export const versionBody = <
   );
 
 /** What of a new version is no fact, but said of it. */
-const saidOfVersion = {
+export const saidOfVersion = {
   readiness: z.enum(['training', 'testing']).optional(),
   is_default: z.boolean().optional(),
   declared_by: declaredBy,

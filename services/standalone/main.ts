@@ -75,7 +75,13 @@ await runService(async () => {
 
     const identity = tokenVerifiersOf(config);
     const kept = registryRetention(config.DEFAULT_RETENTION_COUNT);
-    const commandApi = commandApiApp({ ...platform, kafka, tokens: identity.tokens, kept });
+    const commandApi = commandApiApp({
+      ...platform,
+      kafka,
+      tokens: identity.tokens,
+      kept,
+      modelTypes: config.MODEL_TYPES,
+    });
     await commandApi.start({ adminKey: adminKey.key, serviceKey });
     closing.push(commandApi.stop);
 

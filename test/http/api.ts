@@ -88,6 +88,7 @@ export async function openApi(
     kafka: null,
     tokens: verifiers.tokens,
     kept: registryRetention(),
+    modelTypes: ['ranking'],
   });
   await commandApi.start({ adminKey, serviceKey: undefined });
   const audit = openAuditRecords(pool, onError);

@@ -107,6 +107,7 @@ const namesNothing = (url: string): boolean => !url.includes(':');
 /** It makes something in any case, and of nothing that was there. */
 const makes = [
   'POST /models',
+  'POST /models/register',
   'POST /api-keys',
   'POST /tenants',
   'POST /tokens',

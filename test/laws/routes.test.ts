@@ -46,6 +46,7 @@ const common = {
   kafka: null,
   tokens: null,
   kept,
+  modelTypes: [],
 };
 
 const emptyServer = (): HttpServer =>
@@ -95,7 +96,8 @@ PUT /models/:model/default · POST /models/:model/versions/:version/deployments
 GET /deployments · GET /deployments/:id · POST /deployments/:id/status · POST /deployments/:id/undeploy
 POST /deployments/:id/traffic · POST /deployments/:id/rollback · POST /deploy
 POST /bindings · GET /bindings · GET /bindings/:id · PUT /bindings/:id · PATCH /bindings/:id · DELETE /bindings/:id
-GET /models/:model/compare · GET /models/:model/lineage/:version · GET /models/name/:name · POST /versions · GET /versions · GET /versions/:id
+GET /models/:model/compare · GET /models/:model/lineage/:version · POST /models/register · POST /models/transition
+GET /models/name/:name · POST /versions · GET /versions · GET /versions/:id
 GET /models/:model/timeline · GET /stats · GET /events · GET /events/:id
 POST /api-keys · GET /api-keys · DELETE /api-keys/:id · POST /training-completed
 POST /retention/plan · POST /retention/apply · POST /models/archive · GET /retention/policies/:scope · PUT /retention/policies/:scope

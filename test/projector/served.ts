@@ -46,6 +46,7 @@ export async function serveRegistry(
     failpoint,
     tokens: identity.tokens,
     kept: registryRetention(),
+    modelTypes: [],
   });
   await commandApi.start({ adminKey, serviceKey: undefined });
   const { log } = commandApi;

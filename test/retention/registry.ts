@@ -55,6 +55,7 @@ export async function startRegistry() {
     kafka: null,
     tokens: null,
     kept: registryRetention(),
+    modelTypes: [],
   });
   await commandApi.start({ adminKey, serviceKey });
   const server = buildServer({

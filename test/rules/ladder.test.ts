@@ -19,6 +19,7 @@ import {
 } from './history.ts';
 import { given, givenState, numbered } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
+import { newVersion } from './wanted.ts';
 
 type Verb = 'promote' | 'demote' | 'deprecate' | 'archive' | 'restore';
 
@@ -126,6 +127,38 @@ test.each(steps)('$verb from $from to $to', ({ verb, from, to, wanted }) => {
     return scene.isRefused({ code: 'in_use', number: 1, blocking: [{ kind: 'production' }] });
   return scene.follows(following(verb, from, to));
 });
+
+const pairs = stages.flatMap((from) => stages.map((to) => ({ from, to })));
+
+test.each(pairs)('a transition from $from to $to is the step that leads there', ({ from, to }) => {
+  const transition: Wanted = { type: 'Transition', version, to_stage: to };
+  const scene = given(...standingAt(from)).when(transition);
+  if (from === to) return scene.changesNothing();
+  const verb = ladder[from][to];
+  if (verb === null)
+    return scene.isRefused({
+      code: 'illegal_transition',
+      axis: 'stage',
+      from,
+      to,
+      legal_transitions: stages.filter((other) => ladder[from][other] !== null),
+    });
+  if (from === 'production' && to === 'archived')
+    return scene.isRefused({ code: 'in_use', number: 1, blocking: [{ kind: 'production' }] });
+  return scene.follows(following(verb, from, to));
+});
+
+test.each(['deprecated', 'archived'] as const)('a new version does not begin %s', (stage) =>
+  given(registered())
+    .when({ type: 'CreateVersion', version: newVersion(1, { stage }) })
+    .isRefused({
+      code: 'illegal_transition',
+      axis: 'stage',
+      from: 'new',
+      to: stage,
+      legal_transitions: ['development', 'staging', 'production'],
+    }),
+);
 
 describe('a demotion that names no stage', () => {
   const demote: Wanted = { type: 'Demote', version, to_stage: null };

@@ -28,7 +28,7 @@ import type { Asking } from './model-asking.ts';
 const rungs = ['staging', 'production'] as const;
 const rungsBelow = ['development', 'staging'] as const;
 /** A move to one of these stages, in the names of document [4] too. */
-const moveNames = (to: z.ZodType) => ({
+export const moveNames = (to: z.ZodType) => ({
   stage: standsFor('to_stage', to),
   new_stage: standsFor('to_stage', to),
   description: standsFor('reason', prose),

@@ -14,7 +14,7 @@ import { answeredVersion, askModel, modelPath, noQuery, versionPath } from './mo
 import type { Asking } from './model-asking.ts';
 
 /** A stage above development is a promotion, and asks for the right to promote. */
-function assertMayStage(request: FastifyRequest, stage: NewVersion['stage']): void {
+export function assertMayStage(request: FastifyRequest, stage: NewVersion['stage']): void {
   if (stage !== 'development' && !request.principal.somewhere.has('stage:change'))
     throw new Problem('forbidden', { required_permission: 'stage:change' });
 }
