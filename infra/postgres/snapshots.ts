@@ -1,4 +1,6 @@
 // Folded streams kept beside the log, and what a fold needs from there on: streams asked for in one moment are read together.
+import { promisify } from 'node:util';
+import { zstdCompress, zstdDecompress } from 'node:zlib';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { EventLog } from '#events/log.ts';
 import { coalesce } from './coalesce.ts';
@@ -12,11 +14,15 @@ const firstPageEventsMax = 1_000;
 
 type Asked = { stream: string; foldVersion: number };
 type Found = Awaited<ReturnType<EventLog['readFromSnapshot']>>;
-type FoundRow = EventRow & { nth: number; state: string | null };
+type FoundRow = EventRow & { nth: number; state: Buffer | null };
 
 /** A column for each of an event's, for the rows that are snapshots. */
 const noEvent = `0::bigint as position, '' as tenant, '' as stream, stream_version as version, null::uuid as event_id,
   '' as type, 0 as schema_version, null::json as data, null::json as metadata, null::integer as serial, 0::bigint as recorded_ms`;
+
+// in threads of their own, so that nobody waits for a large one
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
 
 export function openSnapshots({
   rows,
@@ -45,7 +51,11 @@ export function openSnapshots({
     for (const row of read) {
       const one = found[row.nth - 1]!;
       if (row.state === null) one.events.push(recordedEvent(row));
-      else one.snapshot = { stream_version: row.version, state: row.state };
+      else
+        one.snapshot = {
+          stream_version: row.version,
+          state: (await decompress(row.state)).toString(),
+        };
     }
     return found;
   });
@@ -68,7 +78,7 @@ export function openSnapshots({
          on conflict (stream) do update
            set fold_version = excluded.fold_version, stream_version = excluded.stream_version, state = excluded.state
            where kept.fold_version <> excluded.fold_version or kept.stream_version < excluded.stream_version`,
-        [stream, foldVersion, streamVersion, state],
+        [stream, foldVersion, streamVersion, await compress(state)],
       );
     },
   };
