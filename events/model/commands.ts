@@ -195,6 +195,11 @@ export type ModelCommand =
       /** What is kept where no policy says otherwise. */
       registry: Retention;
     })
+  | (OnVersion & {
+      type: 'RaiseSunsetAlert';
+      /** The end that was seen to have come; RFC 3339. */
+      sunset_at: string;
+    })
   | (OnVersion & { type: 'Restore'; to_stage: Stage })
   | (OnVersion & { type: 'SetDefault' })
   | (OnVersion & {

@@ -1,6 +1,7 @@
 // What follows from a command on a model: one total switch from state and command to events, or to one refusal.
 import type { Decider, Decision } from '../decider.ts';
 import { isDigits } from '../names.ts';
+import { raiseSunsetAlert, withClearedAlerts } from './alerts.ts';
 import { activate, deactivate } from './activation.ts';
 import { removeAlias, setAlias } from './aliases.ts';
 import { createBinding, removeBinding, updateBinding } from './bindings.ts';
@@ -207,6 +208,7 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
     case 'Demote':
     case 'Transition':
     case 'Deprecate':
+    case 'RaiseSunsetAlert':
     case 'Archive':
     case 'Restore':
     case 'SetDefault':
@@ -301,6 +303,8 @@ function decideVersion(state: ModelState, version: Version, command: VersionComm
       return transition(state, version, command);
     case 'Deprecate':
       return deprecate(version, command);
+    case 'RaiseSunsetAlert':
+      return raiseSunsetAlert(state, version, command);
     case 'Archive':
       return archive(state, version, command);
     case 'Restore':
@@ -318,7 +322,9 @@ export const modelDecider: Decider<ModelState, ModelCommand, ModelEvent, ModelRe
   initial: initialModelState,
   decide: (state, command) => {
     const { events, refusal } = decideModel(state, command);
-    return refusal === undefined ? { events: withStaledRequests(state, events) } : { refusal };
+    return refusal === undefined
+      ? { events: withClearedAlerts(state, withStaledRequests(state, events)) }
+      : { refusal };
   },
   evolve: (state, event) => evolveModelState(state, event),
   fork: forkModelState,

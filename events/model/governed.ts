@@ -28,6 +28,7 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
   Demote: 'never',
   Transition: 'always',
   Deprecate: 'never',
+  RaiseSunsetAlert: 'never',
   Archive: 'never',
   ApplyRetention: 'always',
   Restore: 'never',

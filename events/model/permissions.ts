@@ -34,6 +34,7 @@ export const permissionOf: Record<ModelCommand['type'], Permission> = {
   DecidePromotion: 'promotion:decide',
   WithdrawPromotion: 'promotion:request',
   SettlePromotion: 'retention:attribute',
+  RaiseSunsetAlert: 'retention:attribute',
   Deploy: 'deployment:write',
   ReportDeployment: 'deployment:write',
   Undeploy: 'deployment:write',

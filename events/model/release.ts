@@ -296,9 +296,11 @@ export function demote(version: Version, command: CommandOf<'Demote'>): Outcome 
 /** Where a demotion without a stage leads: one rung down. */
 const rungBelow = (from: Stage): Stage => (from === 'production' ? 'staging' : 'development');
 
+/** Of what is deprecated already, only another announced end is news. */
 export function deprecate(version: Version, command: CommandOf<'Deprecate'>): Outcome {
-  if (version.stage === 'deprecated') return { events: [] };
-  if (ladder[version.stage].deprecated !== 'deprecate')
+  const isMoved = command.sunset_at !== null && command.sunset_at !== version.sunset_at;
+  if (version.stage === 'deprecated' && !isMoved) return { events: [] };
+  if (version.stage !== 'deprecated' && ladder[version.stage].deprecated !== 'deprecate')
     return illegalStage(version.stage, 'deprecated');
   return {
     events: [

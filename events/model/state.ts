@@ -1,6 +1,8 @@
 // What is true of a model: its rows, and the fold of a whole stream into them.
 // The decision folds a whole stream; the projector folds only the rows that an event touches. Both use the same rows.
 import { assert } from '../decider.ts';
+import { evolveAlerts } from './alert-row.ts';
+import type { OpenAlert } from './alert-row.ts';
 import { evolveBinding, touchedBinding } from './binding-row.ts';
 import type { Binding } from './binding-row.ts';
 import { evolveDeployment, touchedDeployment } from './deployment-row.ts';
@@ -21,6 +23,8 @@ export type ModelState = {
   deployments: Map<string, Deployment>;
   bindings: Map<string, Binding>;
   promotionRequests: Map<string, PromotionRequest>;
+  /** Raised and not over, by their names. */
+  alerts: Map<string, OpenAlert>;
   numberByVersionId: Map<string, number>;
   numberByLabel: Map<string, number>;
   numberBySha256: Map<string, number>;
@@ -33,6 +37,7 @@ export const initialModelState = (): ModelState => ({
   deployments: new Map(),
   bindings: new Map(),
   promotionRequests: new Map(),
+  alerts: new Map(),
   numberByVersionId: new Map(),
   numberByLabel: new Map(),
   numberBySha256: new Map(),
@@ -45,6 +50,7 @@ export const forkModelState = (state: ModelState): ModelState => ({
   deployments: new Map(state.deployments),
   bindings: new Map(state.bindings),
   promotionRequests: new Map(state.promotionRequests),
+  alerts: new Map(state.alerts),
   numberByVersionId: new Map(state.numberByVersionId),
   numberByLabel: new Map(state.numberByLabel),
   numberBySha256: new Map(state.numberBySha256),
@@ -74,6 +80,7 @@ export function evolveModelState(state: ModelState, event: RecordedModelEvent): 
       requestId,
       evolvePromotionRequest(state.promotionRequests.get(requestId), event),
     );
+  evolveAlerts(state.alerts, event);
   if (event.type === 'model.versioned') {
     const { number, version_id, label, content_digest } = event.data;
     state.numberByVersionId.set(version_id, number);

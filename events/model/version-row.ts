@@ -220,7 +220,7 @@ const versionHandlers: ModelEventHandlers<Version | NoRow, Version> = {
   },
   'version.deprecated': (row, event) => {
     const version = staged(row, event, 'deprecated');
-    version.deprecated_at = event.recorded_at;
+    version.deprecated_at ??= event.recorded_at;
     version.sunset_at = event.data.sunset_at;
     return version;
   },

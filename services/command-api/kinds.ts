@@ -44,6 +44,7 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
     state.versions.size +
     state.deployments.size +
     state.bindings.size +
-    state.promotionRequests.size,
+    state.promotionRequests.size +
+    state.alerts.size,
   snapshot: modelSnapshot,
 };

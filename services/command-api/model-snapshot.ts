@@ -1,5 +1,6 @@
 // How a folded model is kept as text: a first line that is read at once, then a line a version, each read when it is asked for.
 // Of 10,000 versions a command needs one or two: reading them all took 150 ms of the first command on such a model.
+import type { OpenAlert } from '#events/model/alert-row.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { Binding } from '#events/model/binding-row.ts';
 import type { Deployment } from '#events/model/deployment-row.ts';
@@ -16,6 +17,7 @@ type Named = [number: number, versionId: string, label: string | null, sha256: s
 
 type FirstLine = Pick<ModelState, 'stream_version' | 'model'> &
   Record<'deployments' | 'bindings' | 'promotion_requests', PackedRows> & {
+    alerts: readonly OpenAlert[];
     /** In the order of the lines. */
     versions: readonly Named[];
   };
@@ -34,6 +36,7 @@ function encode(state: ModelState): string {
     deployments: packRows(state.deployments.values()),
     bindings: packRows(state.bindings.values()),
     promotion_requests: packRows(state.promotionRequests.values()),
+    alerts: [...state.alerts.values()],
     versions: versions.map(namesOf),
   };
   return [first, ...packRows(versions)].map((line) => JSON.stringify(line)).join('\n');
@@ -41,9 +44,8 @@ function encode(state: ModelState): string {
 
 function decode(text: string): ModelState {
   const [head, ...lines] = text.split('\n') as [string, ...string[]];
-  const { stream_version, model, deployments, bindings, promotion_requests, versions } = JSON.parse(
-    head,
-  ) as FirstLine;
+  const { stream_version, model, deployments, bindings, promotion_requests, alerts, versions } =
+    JSON.parse(head) as FirstLine;
   const state = modelDecider.initial();
   state.stream_version = stream_version;
   state.model = model;
@@ -59,6 +61,7 @@ function decode(text: string): ModelState {
     state.bindings.set(binding.binding_id, binding);
   for (const request of unpackRows<PromotionRequest>(promotion_requests))
     state.promotionRequests.set(request.promotion_request_id, request);
+  for (const alert of alerts) state.alerts.set(alert.alert, alert);
   return state;
 }
 
@@ -72,7 +75,7 @@ function lateVersions(named: readonly Named[], lines: readonly string[]): Map<nu
 }
 
 export const modelSnapshot: NonNullable<StreamKind<ModelState, never, never, never>['snapshot']> = {
-  foldVersion: 5,
+  foldVersion: 6,
   encode,
   decode,
 };

@@ -23,6 +23,8 @@ import { openSweep } from './sweep.ts';
 import type { SweepReport } from './sweep.ts';
 import { settleBy } from './promotion-requests.ts';
 import type { SettleRequest } from './promotion-requests.ts';
+import { raiseSunsetBy } from './sunsets.ts';
+import type { RaiseSunset } from './sunsets.ts';
 import { timeOutBy } from './time-out.ts';
 import type { TimeOutDeployment } from './time-out.ts';
 
@@ -44,6 +46,7 @@ export function retentionApp(deps: {
   kafka: Omit<Kafka, 'codec' | 'settings'> | null;
   archive: ArchiveVersion;
   timeOut: TimeOutDeployment;
+  raiseSunset: RaiseSunset;
   settle: SettleRequest;
   /** What is kept where no policy says otherwise. */
   kept: Retention;
@@ -70,6 +73,7 @@ export function retentionApp(deps: {
     dueTimes,
     archive: deps.archive,
     timeOut: deps.timeOut,
+    raiseSunset: deps.raiseSunset,
     settle: deps.settle,
     keepingOf: openPolicies(deps.log, kept),
     deploymentTimeoutHours,
@@ -84,6 +88,8 @@ export function retentionApp(deps: {
         metrics.timedOut();
         logger.warn({ stream, deployment_id, status }, 'a deployment was given up waiting for');
       },
+      sunset: ({ number, sunset_at }, stream) =>
+        logger.warn({ stream, number, sunset_at }, 'the announced end of a version has come'),
       failed: (error, stream) => {
         metrics.failed();
         logger.error({ err: error, stream }, 'a model could not be looked at to the end');
@@ -165,7 +171,7 @@ export const retentionByHttp = ({
   commandApiUrl,
   serviceKey,
   ...deps
-}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'timeOut' | 'settle'> & {
+}: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'timeOut' | 'raiseSunset' | 'settle'> & {
   commandApiUrl: string;
   serviceKey: string;
 }) => {
@@ -174,6 +180,7 @@ export const retentionByHttp = ({
     ...deps,
     archive: archiveBy(order),
     timeOut: timeOutBy(order),
+    raiseSunset: raiseSunsetBy(order),
     settle: settleBy(order),
   });
 };

@@ -39,7 +39,7 @@ const effects: Record<
   'model.archived': 'none',
   'version.demoted': 'at once',
   'version.superseded': 'after an age', // it was in use until now
-  'version.deprecated': 'after an age',
+  'version.deprecated': 'at the next sweep', // its announced end may come before any age
   'version.restored': 'at once',
   'version.testing_started': 'none',
   'version.approved': 'none',

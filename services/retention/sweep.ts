@@ -14,6 +14,8 @@ import type { ArchiveVersion } from './archive.ts';
 import { overdue } from './overdue.ts';
 import type { OverdueDeployment } from './overdue.ts';
 import type { KeepingOf } from './policies.ts';
+import { sunsetsOf } from './sunsets.ts';
+import type { RaiseSunset, ReachedSunset } from './sunsets.ts';
 import { waitingRequests } from './promotion-requests.ts';
 import type { SettleRequest } from './promotion-requests.ts';
 import type { TimeOutDeployment } from './time-out.ts';
@@ -24,12 +26,14 @@ const claimedStreamsMax = 50;
 /** Looked at side by side: enough to hide the way to the API, too few to crowd its queue. */
 const streamsAtOnce = 4;
 /** A model that moves while it is judged is left to the next sweep after this many looks. */
-const looksMax = 3;
+const looksMax = 4;
 
 export type SweepReport = {
   looked_at: number;
   archived: number;
   timed_out: number;
+  /** Announced ends of versions that have come, and were told. */
+  sunsets: number;
   failed: number;
 };
 
@@ -42,6 +46,7 @@ export type Sweep = {
 export type SweepTold = {
   archived: (version: DueVersion, stream: string) => void;
   timedOut: (deployment: OverdueDeployment, stream: string) => void;
+  sunset: (sunset: ReachedSunset, stream: string) => void;
   failed: (error: unknown, stream: string) => void;
 };
 
@@ -50,6 +55,7 @@ export function openSweep(options: {
   dueTimes: DueTimes;
   archive: ArchiveVersion;
   timeOut: TimeOutDeployment;
+  raiseSunset: RaiseSunset;
   settle: SettleRequest;
   keepingOf: KeepingOf;
   /** A deployment that is asked for or under way is given up after so long without a report. */
@@ -58,7 +64,8 @@ export function openSweep(options: {
   failpoint: Failpoint;
   told: SweepTold;
 }): Sweep {
-  const { log, dueTimes, archive, timeOut, settle, keepingOf, clock, failpoint, told } = options;
+  const { log, dueTimes, archive, timeOut, raiseSunset, settle, keepingOf } = options;
+  const { clock, failpoint, told } = options;
 
   /** Judges until the stream stands still; one that does not is looked at again when its claim lapses. */
   async function lookAt(
@@ -91,10 +98,15 @@ export function openSweep(options: {
         await timeOutAll(stream, state, waiting.overdue, report, signal);
         continue;
       }
+      const sunsets = sunsetsOf(state, now);
+      if (sunsets.reached.length > 0) {
+        await raiseAll(stream, state, sunsets.reached, report, signal);
+        continue;
+      }
       const order = { model_id: named.id, judgedBy };
       const version = await archiveAll(order, stream, state, judged.due, report, signal);
       const next = earliest(
-        earliest(judged.next_due_at, waiting.next_due_at),
+        earliest(earliest(judged.next_due_at, sunsets.next_at), waiting.next_due_at),
         earliest(requests.next_look_at, firstAgeOf(model.created_at, now)),
       );
       if (version !== null && (await dueTimes.settle(stream, version, next, judgedBy))) return;
@@ -131,6 +143,23 @@ export function openSweep(options: {
     }
   }
 
+  async function raiseAll(
+    stream: string,
+    state: ModelState,
+    sunsets: readonly ReachedSunset[],
+    report: SweepReport,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let decidedOn = state.stream_version;
+    for (const sunset of sunsets) {
+      const answer = await raiseSunset({ sunset, decidedOn }, signal);
+      if (answer.outcome === 'moved_on') return;
+      decidedOn = answer.stream_version;
+      report.sunsets += 1;
+      told.sunset(sunset, stream);
+    }
+  }
+
   /** The stream's version after all of them are archived; null once the model has moved on. */
   async function archiveAll(
     order: Pick<Parameters<ArchiveVersion>[0], 'model_id' | 'judgedBy'>,
@@ -152,7 +181,7 @@ export function openSweep(options: {
   }
 
   async function run(signal: AbortSignal): Promise<SweepReport> {
-    const report: SweepReport = { looked_at: 0, archived: 0, timed_out: 0, failed: 0 };
+    const report: SweepReport = { looked_at: 0, archived: 0, timed_out: 0, sunsets: 0, failed: 0 };
     for (;;) {
       const now = clock.now();
       const waiting = await dueTimes.claim(now, claimedStreamsMax);

@@ -103,6 +103,39 @@ describe('a deployment that nobody reports on', () => {
   });
 });
 
+describe('the announced end of a version', () => {
+  it('raises an alert once when it comes, of a model that was made just now, and undeploys nothing', async () => {
+    await registry.model('churn', 2);
+    const deployment = await registry.ask('/models/churn/versions/1/deployments', {
+      environment: 'eu',
+      status: 'deployed',
+    });
+    const inHours = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
+    await registry.ask('/models/churn/versions/1/deprecate', { sunset_at: inHours(12) });
+    const retention = registry.retention();
+    await hasRead(retention);
+    retention.onDay(0.4);
+    expect((await retention.sweepOnce()).sunsets).toBe(0);
+    retention.onDay(0.6);
+    expect((await retention.sweepOnce()).sunsets).toBe(1);
+    await hasRead(retention);
+    expect((await retention.sweepOnce()).sunsets).toBe(0);
+    retention.onDay(900);
+    expect((await retention.sweepOnce()).sunsets).toBe(0);
+    const { rows } = await registry.pool.query(
+      "select data -> 'detail' -> 'uses' -> 0 ->> 'deployment_id' as used_by from log.events where type = 'alert.raised'",
+    );
+    expect(rows).toEqual([{ used_by: deployment['id'] }]);
+    const moved = await registry.ask('/models/churn/versions/1/deprecate', {
+      sunset_at: inHours(24 * 1_000),
+    });
+    expect(moved).toMatchObject({ stage: 'deprecated', deployed_to: ['eu'] });
+    await hasRead(retention);
+    retention.onDay(1_001);
+    expect((await retention.sweepOnce()).sunsets).toBe(1);
+  });
+});
+
 describe('years pass', () => {
   it('and exactly what nothing uses and nothing keeps is archived, with why', async () => {
     await registry.model('churn', 6);
@@ -119,9 +152,10 @@ describe('years pass', () => {
 
     const retention = registry.retention();
     await hasRead(retention);
-    const nothing = { archived: 0, timed_out: 0, failed: 0 };
+    const nothing = { archived: 0, timed_out: 0, sunsets: 0, failed: 0 };
     retention.onDay(0.9);
-    expect(await retention.sweepOnce()).toEqual({ looked_at: 0, ...nothing });
+    // the one that was deprecated could have an end before any age
+    expect(await retention.sweepOnce()).toEqual({ looked_at: 1, ...nothing });
     // whatever policy says, nothing is due before a day; from the first look on the time is exact
     retention.onDay(1.1);
     expect(await retention.sweepOnce()).toEqual({ looked_at: 3, ...nothing });
@@ -233,6 +267,7 @@ describe('between the judgement and the archiving', () => {
       looked_at: 1,
       archived: 0,
       timed_out: 0,
+      sunsets: 0,
       failed: 0,
     });
     expect(await registry.archived()).toEqual([]);
@@ -278,6 +313,7 @@ describe('between the judgement and the archiving', () => {
       looked_at: 1,
       archived: 0,
       timed_out: 0,
+      sunsets: 0,
       failed: 1,
     });
     isAway = false;

@@ -16,6 +16,7 @@ import { archiveBy } from '#services/retention/archive.ts';
 import type { ArchiveVersion } from '#services/retention/archive.ts';
 import { orderByHttp } from '#services/retention/order.ts';
 import { settleBy } from '#services/retention/promotion-requests.ts';
+import { raiseSunsetBy } from '#services/retention/sunsets.ts';
 import { timeOutBy } from '#services/retention/time-out.ts';
 import { eventually } from '#test/eventually.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
@@ -135,6 +136,7 @@ export async function startRegistry() {
         kafka: options.kafka === undefined ? null : { ...options.kafka, onCrash: () => undefined },
         archive: options.archive?.(real) ?? real,
         timeOut: timeOutBy(order),
+        raiseSunset: raiseSunsetBy(order),
         settle: settleBy(order),
         kept: registryRetention(options.newestKept),
         deploymentTimeoutHours: 24,

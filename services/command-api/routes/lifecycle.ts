@@ -51,6 +51,7 @@ const moveDownBody = namedBody(
 const deprecateBody = z
   .strictObject({ sunset_at: time.nullish(), reason: prose.nullish() })
   .nullish();
+const sunsetBody = z.strictObject({ sunset_at: time });
 /** A model is in the scopes of its tenant, its project and itself. */
 const judgingScopesMax = 3;
 const policyScope = z.string().transform((text, context): PolicyScope => {
@@ -204,6 +205,18 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
       type: 'Deprecate',
       version,
       sunset_at: body?.sunset_at ?? null,
+      ...common,
+    }),
+  );
+  step(
+    'sunset',
+    'retention:attribute',
+    'Raise the alert that the announced end of a version has come',
+    sunsetBody,
+    (version, { sunset_at }, common) => ({
+      type: 'RaiseSunsetAlert',
+      version,
+      sunset_at,
       ...common,
     }),
   );

@@ -45,14 +45,16 @@ function versionAnswer(state: ModelState, number: number) {
   });
 }
 
+/** What a call ended by the way comes after its own events, and may be of others. */
+const byTheWay: ReadonlySet<string> = new Set(['promotion.staled', 'alert.cleared']);
+
 /**
  * The version that a lifecycle call is about. Its last event names it: by then `latest` or `default` may mean another.
- * Requests that the call made stale come after, and may be of others. A call that changed nothing left the name with
- * whom it had.
+ * A call that changed nothing left the name with whom it had.
  */
 export function answeredVersion(ref: VersionRef) {
   return (state: ModelState, events: Events) => {
-    const last = events.findLast(({ type }) => type !== 'promotion.staled');
+    const last = events.findLast(({ type }) => !byTheWay.has(type));
     const named = last !== undefined && 'number' in last.data ? last.data.number : null;
     return versionAnswer(state, named ?? findVersionOrTombstone(state, ref)!.facts.number);
   };
