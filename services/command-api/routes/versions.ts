@@ -5,7 +5,7 @@ import type { NewVersion } from '#events/model/commands.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
-import { reasonBody, versionFactsOf, versionRefOf } from '../fields.ts';
+import { idOrSerial, reasonBody, versionFactsOf, versionRefOf } from '../fields.ts';
 import { versionPatchBody, versionPatchOf } from '../patches.ts';
 import { commandHead } from '../request.ts';
 import type { CommandHead } from '../request.ts';
@@ -19,13 +19,7 @@ export function assertMayStage(request: FastifyRequest, stage: NewVersion['stage
     throw new Problem('forbidden', { required_permission: 'stage:change' });
 }
 
-/** An id, or a serial. */
-const ownPath = z.strictObject({
-  id: z.union(
-    [z.uuid(), z.string().regex(/^[0-9]{1,9}$/)],
-    'must be the id or the serial of a version',
-  ),
-});
+const ownPath = z.strictObject({ id: idOrSerial('version') });
 
 export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): void {
   async function create(
