@@ -19,6 +19,8 @@ const questionsOf = (name: string): string[] => [
   `/models/${name}/versions`,
   `/models/${name}/versions?stage=production`,
   `/models/${name}/versions?status=archived`,
+  `/models/${name}/timeline`,
+  `/models/${name}/timeline?page_size=2&page=2`,
   `/models/${name}/versions/default`,
   `/models/${name}/versions/latest`,
   `/models/${name}/versions/a`,

@@ -127,6 +127,10 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       );
     },
 
+    /** How far the model was: its id, and the version of its stream. @throws Problem `model_not_found`, `time_in_future` */
+    place: async (reply: FastifyReply, caller: Principal, named: string, then: Then) =>
+      (await modelThen(reply, caller, named, then)).model,
+
     /** @throws Problem `model_not_found`, `version_not_found`, `time_in_future` */
     async version(
       reply: FastifyReply,

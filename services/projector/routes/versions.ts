@@ -54,10 +54,14 @@ function versionsOf(model: ShownModel, query: VersionFilters): ListOf {
   };
 }
 
-const timelineOf = (model: ShownModel): ListOf => ({
+/** What has happened up to a version of the model's stream. */
+const timelineOf = (model: Pick<ShownModel, 'model_id' | 'stream_version'>): ListOf => ({
   from: 'views.timeline_gN t',
   columns: 't.state',
-  conditions: where('t.model_id = ?', model.model_id),
+  conditions: [
+    ...where('t.model_id = ?', model.model_id),
+    ...where('t.stream_version <= ?', model.stream_version),
+  ],
   seen: [],
   order: { column: 't.stream_version', type: 'bigint', direction: 'asc' },
   total: { sql: 'select ?::bigint', values: [model.stream_version] },
@@ -194,18 +198,27 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
         summary: 'What has happened to a model, from the beginning',
         tags: ['models'],
         params: modelPath,
-        querystring: z.strictObject({ ...pageQuery, ...freshnessQuery }),
+        querystring: z.strictObject({ ...pageQuery, ...freshnessQuery, ...asOfQuery }),
       },
     },
     async (request, reply) => {
-      const { query, principal } = request;
-      const position = await waitUntilFresh(freshness, query, reply);
-      const model = await demandModel(principal, request.params.model, position);
-      const json = await answerAbout(reading, principal, model, request.url, async () => {
-        const page = await readList<{ state: string }>(reader, query, timelineOf(model.shown));
+      const { query, principal, params } = request;
+      const entriesOf = async (model: Pick<ShownModel, 'model_id' | 'stream_version'>) => {
+        const page = await readList<{ state: string }>(reader, query, timelineOf(model));
         // Entries are stored as they are shown.
         return pageJson(page, ({ state }) => state);
-      });
+      };
+      const position = await waitUntilFresh(freshness, query, reply);
+      // what has happened since is only left out, so the views know it all
+      if (query.as_of !== undefined)
+        return sendJson(
+          reply,
+          await entriesOf(await then.place(reply, principal, params.model, query.as_of)),
+        );
+      const model = await demandModel(principal, params.model, position);
+      const json = await answerAbout(reading, principal, model, request.url, () =>
+        entriesOf(model.shown),
+      );
       return sendJson(reply, json);
     },
   );
