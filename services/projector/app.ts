@@ -1,6 +1,7 @@
 // The projector, wired: it folds events into views, and answers reads from them.
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'pg';
 import type { EventLog } from '#events/log.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
@@ -41,6 +42,12 @@ import { readTotals } from './totals.ts';
 import { findViewPosition } from './view-position.ts';
 import { views } from './views.ts';
 import { openWriter, viewsConnection } from './writer.ts';
+
+/**
+ * Whoever starts the service waits so long at most for the projection of the log to be at work: its thread takes its time on a
+ * busy machine, and who read meanwhile would be told that the views are behind.
+ */
+const beginningMs = 3_000;
 
 export const viewsMigrations: Migrations = {
   folder: path.join(import.meta.dirname, 'migrations'),
@@ -101,6 +108,7 @@ export function projectorApp(deps: {
     answers,
   };
   let projection: Projection | null = null;
+  const begun = Promise.withResolvers<void>();
 
   async function measure(): Promise<Measured> {
     const [head, position] = [await findHead(), await findPosition()];
@@ -115,7 +123,10 @@ export function projectorApp(deps: {
   }
 
   const observer: Observer = {
-    serving: reader.note,
+    serving: (serving) => {
+      reader.note(serving);
+      begun.resolve();
+    },
     applied: (events, durationMs, { parked }) => {
       metrics.batch(events, durationMs);
       for (const { event, reason } of parked)
@@ -178,7 +189,7 @@ export function projectorApp(deps: {
       statsRoutes(server, reading);
     },
 
-    /** Makes the views where there are none, and begins to project, in the background. */
+    /** Makes the views where there are none, and begins to project, from then on in the background. */
     async start(): Promise<void> {
       await renewViews();
       const { threadLogLevel } = deps;
@@ -204,6 +215,9 @@ export function projectorApp(deps: {
               onCrash: kafka?.onCrash ?? (() => undefined),
               logger,
             });
+      // one from Kafka begins with its first message
+      if (kafka === null)
+        await Promise.race([begun.promise, delay(beginningMs, undefined, { ref: false })]);
     },
 
     async health(): Promise<Record<string, DependencyHealth>> {
