@@ -8,6 +8,11 @@ const pageSizeMax = 1_000;
 const pageSizeDefault = 50;
 /** Pages by number are found by counting rows, so they end somewhere; tokens go on for ever. */
 const offsetMax = 1_000_000;
+/**
+ * Rows that match are counted up to so many, where no counter knows them: more would be looked at for a number that nobody
+ * reads to its end. The answer says so.
+ */
+const countedMax = 10_000;
 /** Statements with these sizes are prepared; others are asked too seldom to be kept on every connection. */
 const preparedSizes: ReadonlySet<number> = new Set([10, 20, 25, pageSizeDefault, 100]);
 
@@ -41,11 +46,17 @@ export type ListOf = {
   seen: readonly { sql: string; values: readonly unknown[] }[];
   /** By a column that no two rows share. */
   order: Order;
-  /** SQL of a cheaper count than counting the rows, or null. */
+  /** SQL of a cheaper count than counting the rows, which has no end; or null. */
   total: { sql: string; values: readonly unknown[] } | null;
 };
 
-export type ListPage<Row> = { rows: Row[]; nextPageToken: string | null; totalCount: number };
+export type ListPage<Row> = {
+  rows: Row[];
+  nextPageToken: string | null;
+  totalCount: number;
+  /** There are more than `totalCount`. */
+  isCapped: boolean;
+};
 
 type Place = { limit: number; offset: number; after: string | null };
 
@@ -117,6 +128,7 @@ export function pageOf<Row>(
     nextPageToken:
       beyond.length > offset + limit ? tokenOf(order, String(valueOf(shown.at(-1)!))) : null,
     totalCount: rows.length,
+    isCapped: false,
   };
 }
 
@@ -138,27 +150,61 @@ export async function readList<Row extends object>(
     return sql.replaceAll('?', () => `$${values.push(bound[nth++])}`);
   };
   const matching = conditions.map(bind).join(' and ');
-  const total =
-    list.total === null ? `select count(*) from ${from} where ${matching}` : bind(list.total);
+  const total = list.total === null ? null : bind(list.total);
   const comparison = order.direction === 'asc' ? '>' : '<';
-  const beyond =
-    after === null ? '' : `and ${order.column} ${comparison} $${values.push(after)}::${order.type}`;
-  const text = `
-    select p.*, (${total})::text as total_count
-    from (values (1)) one left join lateral (
-      select ${columns}, ${order.column}::text as cursor from ${from} where ${matching} ${beyond}
-      order by ${order.column} ${order.direction} limit ${limit + 1} offset ${offset}) p on true`;
+  const last = after === null ? null : `$${values.push(after)}::${order.type}`;
+  const beyond = (column: string): string =>
+    last === null ? '' : `and ${column} ${comparison} ${last}`;
+  const page = (column: string): string =>
+    `order by ${column} ${order.direction} limit ${limit + 1} offset ${offset}`;
+  const selected = `select ${columns}, ${order.column}::text as cursor from ${from}`;
+  const walked = `${selected} where ${matching} ${beyond(order.column)}`;
+  const text =
+    total === null
+      ? listOfHits({ list, matching, selected, walked, beyond: beyond('place'), page })
+      : `select p.*, (${total})::text as total_count
+         from (values (1)) one left join lateral (${walked} ${page(order.column)}) p on true`;
   const isPrepared = preparedSizes.has(limit) && offset === 0;
   const rows = await reader.rows<Row & { cursor: string | null; total_count: string }>({
     name: isPrepared ? `list ${hash('sha256', text, 'base64url').slice(0, nameCharacters)}` : null,
     text,
     values,
   });
+  const counted = Number(rows[0]!.total_count);
+  const isCapped = total === null && counted > countedMax;
   const found = rows.filter(({ cursor }) => cursor !== null);
   const shown = found.slice(0, limit);
   return {
     rows: shown,
     nextPageToken: found.length > limit ? tokenOf(order, shown.at(-1)!.cursor!) : null,
-    totalCount: Number(rows[0]!.total_count),
+    totalCount: isCapped ? countedMax : counted,
+    isCapped,
   };
+}
+
+/**
+ * A page of rows that have to be counted. All that match are looked at once, and where they are few enough, the page is made of
+ * them; where they are many, it is soon found by walking in the order of the list.
+ */
+function listOfHits(sql: {
+  list: ListOf;
+  matching: string;
+  selected: string;
+  walked: string;
+  beyond: string;
+  page: (column: string) => string;
+}): string {
+  const { list, matching, selected, walked, beyond, page } = sql;
+  const { column } = list.order;
+  const [row] = column.split('.');
+  return `
+    with hit as materialized (
+      select ${row}.ctid as at, ${column} as place from ${list.from} where ${matching} limit ${countedMax + 1})
+    select p.*, (select count(*) from hit)::text as total_count
+    from (values (1)) one left join lateral (
+      (${selected} where (select count(*) from hit) <= ${countedMax}
+         and ${row}.ctid = any(array(select at from hit where true ${beyond} ${page('place')}))
+         order by ${column} ${list.order.direction})
+      union all
+      (${walked} and (select count(*) from hit) > ${countedMax} ${page(column)})) p on true`;
 }

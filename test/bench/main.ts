@@ -6,7 +6,9 @@ import { arrival } from './scenarios/arrival.ts';
 import { coldFold } from './scenarios/cold-fold.ts';
 import { driver } from './scenarios/driver.ts';
 import { durable } from './scenarios/durable.ts';
+import { insight } from './scenarios/insight.ts';
 import { kafka } from './scenarios/kafka.ts';
+import { listing } from './scenarios/listing.ts';
 import { longLog } from './scenarios/long-log.ts';
 import { memory } from './scenarios/memory.ts';
 import { ratio } from './scenarios/ratio.ts';
@@ -26,6 +28,8 @@ const scenarios: readonly Scenario[] = [
   longLog,
   coldFold,
   memory,
+  insight,
+  listing,
 ];
 
 // What the project's figures are stated for.

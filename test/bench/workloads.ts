@@ -40,6 +40,13 @@ export const workloadSchema = z.discriminatedUnion('name', [
     /** How many of all requests are commands, 0 to 1; the others are `GET` of a model. */
     writesShare: z.number().min(0).max(1),
   }),
+  z.strictObject({ name: z.literal('listing'), seed }),
+  z.strictObject({
+    name: z.literal('insight'),
+    seed,
+    model: z.string().min(1),
+    versions: z.int().min(2).max(1_000_000),
+  }),
   z.strictObject({ name: z.literal('versions-of-one-model'), run, model: z.string().min(1) }),
 ]);
 export type WorkloadOptions = z.input<typeof workloadSchema>;
@@ -54,6 +61,10 @@ export function makeWorkload(options: z.output<typeof workloadSchema>): Workload
       return new WorkingDay(options);
     case 'reads-while-writing':
       return new ReadsWhileWriting(options, options.writesShare);
+    case 'listing':
+      return new Listing(options.seed);
+    case 'insight':
+      return new Insight(options);
     case 'versions-of-one-model':
       return new VersionsOfOneModel(options.run, options.model);
   }
@@ -70,13 +81,13 @@ export function modelBody(name: string, n: number): string {
     framework: frameworks[n % frameworks.length],
     model_type: 'classifier',
     task: 'tabular-classification',
-    tags: { cost_centre: `cc-${n % 40}`, tier: n % 10 === 0 ? 'critical' : 'standard' },
+    tags: { cost_centre: `cc-${n % costCentres}`, tier: n % 10 === 0 ? 'critical' : 'standard' },
     metadata: { documentation: `https://docs.example/models/${name}`, refresh_hours: 24 },
   });
 }
 
 /** The body of a `CreateVersion` for the n-th version of a run; no other run makes the same digest. */
-function versionBody(model: string, label: string, run: string, n: number): string {
+export function versionBody(model: string, label: string, run: string, n: number): string {
   const sha256 =
     Buffer.from(run).toString('hex').padEnd(32, '0') + n.toString(16).padStart(32, '0');
   return JSON.stringify({
@@ -97,6 +108,7 @@ function versionBody(model: string, label: string, run: string, n: number): stri
 const frameworks = ['pytorch', 'tensorflow', 'sklearn', 'xgboost'] as const;
 const teams = 50;
 const projects = 500;
+const costCentres = 40;
 const modelsPath = '/api/v1/models';
 // Each list shows what one screen does.
 const pageSize = 20;
@@ -347,6 +359,90 @@ class ReadsWhileWriting implements Workload {
 
   facts(): Record<string, number> {
     return this.commands.facts();
+  }
+}
+
+/** Lists of models by each filter of `modelBody` alone and with others, in every order. */
+class Listing implements Workload {
+  private readonly random: () => number;
+
+  constructor(seed: number) {
+    this.random = randomFrom(seed);
+  }
+
+  next(): WorkloadRequest {
+    const filters: Record<string, string> = {
+      framework: `framework=${frameworks[this.below(frameworks.length)]}`,
+      team: `team=team-${this.below(teams)}`,
+      tag: `tag=cost_centre:cc-${this.below(costCentres)}`,
+      'tag-key': 'tag=tier',
+      stage: `stage=${['development', 'staging', 'production'][this.below(3)]}`,
+      type: 'model_type=classifier',
+      active: 'is_active=true',
+      'by-name': 'sort=name',
+      'by-change': 'sort=-updated_at',
+      page: `page=${1 + this.below(100)}&size=${pageSize}`,
+    };
+    const kind = listings[this.below(listings.length)]!;
+    const query = kind.map((name) => filters[name]).join('&');
+    const size = kind.includes('page') ? '' : `&page_size=${pageSize}`;
+    return new Get(`list ${kind.join('+')}`, `${modelsPath}?${query}${size}`);
+  }
+
+  facts(): Record<string, number> {
+    return {};
+  }
+
+  private below(limit: number): number {
+    return Math.floor(this.random() * limit);
+  }
+}
+
+const listings: readonly (readonly string[])[] = [
+  ['framework'],
+  ['team'],
+  ['tag'],
+  ['tag-key'],
+  ['stage'],
+  ['type'],
+  ['active'],
+  ['framework', 'team'],
+  ['framework', 'stage'],
+  ['team', 'stage'],
+  ['tag', 'framework'],
+  ['tag', 'stage', 'team'],
+  ['framework', 'by-name'],
+  ['stage', 'by-change'],
+  ['team', 'page'],
+  ['framework', 'stage', 'page'],
+];
+
+/** Comparisons of two to four versions of a model, and lineages of one. */
+class Insight implements Workload {
+  private readonly random: () => number;
+  private readonly path: string;
+  private readonly versions: number;
+
+  constructor({ seed, model, versions }: { seed: number; model: string; versions: number }) {
+    this.random = randomFrom(seed);
+    this.path = `${modelsPath}/${model}`;
+    this.versions = versions;
+  }
+
+  next(): WorkloadRequest {
+    if (this.random() < 0.5) return new Get('lineage', `${this.path}/lineage/${this.number()}`);
+    const numbers = new Set([this.number(), this.number(), this.number(), this.number()]);
+    // one number four times would be refused
+    const compared = numbers.size > 1 ? [...numbers] : [1, 2];
+    return new Get('compare', `${this.path}/compare?versions=${compared.join()}&metric=f1_score`);
+  }
+
+  facts(): Record<string, number> {
+    return {};
+  }
+
+  private number(): number {
+    return 1 + Math.floor(this.random() * this.versions);
   }
 }
 

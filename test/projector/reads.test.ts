@@ -152,6 +152,9 @@ test('lists are filtered, sorted and counted', async () => {
   expect(await list('stage=archived')).toBe('');
   expect(await list('tag=tier')).toBe('bc');
   expect(await list('tag=tier:gold')).toBe('c');
+  expect(await list('tag=a:b')).toBe('');
+  expect(await list('tag=none')).toBe('');
+  expect(await list(`tag=${encodeURIComponent('quo"te')}`)).toBe('');
   expect(await list('is_active=true')).toBe('bac');
   expect(await list('is_active=false')).toBe('');
   const counted = await get(`/models?project=${team}`);

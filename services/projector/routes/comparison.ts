@@ -6,7 +6,7 @@ import type { Version } from '#events/model/version-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { filterText, pathPart, recallModel, sendResourceJson, shown } from './reading.ts';
+import { filterText, pathPart, sendAbout } from './reading.ts';
 import type { Reading } from './reading.ts';
 
 /** An answer holds what differs between all of them, so there is an end to how many they are. */
@@ -64,7 +64,7 @@ const named = ({ facts, stage, readiness, is_default }: Version) => ({
 });
 
 export function comparisonRoutes(server: HttpServer, reading: Reading): void {
-  const { reader, find, freshness, answers } = reading;
+  const { find, freshness } = reading;
 
   server.get(
     '/models/:model/compare',
@@ -83,57 +83,44 @@ export function comparisonRoutes(server: HttpServer, reading: Reading): void {
       const { principal, query } = request;
       const { model } = request.params;
       const position = await waitUntilFresh(freshness, query, reply);
-      const kept = recallModel(reading, principal, model, position);
-      const known = kept && answers.recallAnswer(principal, kept, request.url);
-      if (kept !== undefined && known !== undefined)
-        return sendResourceJson(reply, kept.shown.stream_version, known, false);
-
-      const { versions: listed, version1, version2 } = query;
-      const names = listed === undefined ? [version1!, version2!] : namesOf(listed);
-      const found = await Promise.all(
-        names.map(async (version) => {
-          const one = await find.version(principal, model, version);
-          if (one === null) throw new Problem('model_not_found', { model });
-          if (one.version === null) throw new Problem('version_not_found', { version });
-          return { place: one.model, version: one.version };
-        }),
-      );
-      const numbers = new Set(found.map(({ version }) => version.facts.number));
-      if (numbers.size < found.length)
-        throw new Problem('invalid', {
-          errors: [{ pointer: '?versions', message: 'must name each version once' }],
-        });
-
-      // where they were read in several moments, the answer is at least as new as the oldest of them
-      const { place } = found.reduce((oldest, one) =>
-        one.place.stream_version < oldest.place.stream_version ? one : oldest,
-      );
-      const { champion, ...comparison } = compareVersions(
-        found.map(({ version }) => version.facts),
-        wantedOf(query.metric),
-      );
-      const versions = found.map(({ version }) => named(version));
-      const answer = shown(reader, principal.tenant, place.model_id, {
-        model_id: place.model_id,
-        model_name: place.name,
-        versions,
-        ...comparison,
-        champion: {
-          by: champion.by,
-          outcome: champion.outcome,
-          version: versions.find(({ number }) => number === champion.number) ?? null,
-        },
-        position: place.position,
-        stream_version: place.stream_version,
+      return await sendAbout(reading, request, reply, { model, position }, async () => {
+        const { versions: listed, version1, version2 } = query;
+        const names = listed === undefined ? [version1!, version2!] : namesOf(listed);
+        const found = await Promise.all(
+          names.map(async (version) => {
+            const one = await find.version(principal, model, version);
+            if (one === null) throw new Problem('model_not_found', { model });
+            if (one.version === null) throw new Problem('version_not_found', { version });
+            return { place: one.model, version: one.version };
+          }),
+        );
+        const numbers = new Set(found.map(({ version }) => version.facts.number));
+        if (numbers.size < found.length)
+          throw new Problem('invalid', {
+            errors: [{ pointer: '?versions', message: 'must name each version once' }],
+          });
+        // where they were read in several moments, the answer is at least as new as the oldest of them
+        const { place } = found.reduce((oldest, one) =>
+          one.place.stream_version < oldest.place.stream_version ? one : oldest,
+        );
+        const { champion, ...comparison } = compareVersions(
+          found.map(({ version }) => version.facts),
+          wantedOf(query.metric),
+        );
+        const versions = found.map(({ version }) => named(version));
+        const { by, outcome } = champion;
+        const best = versions.find(({ number }) => number === champion.number) ?? null;
+        const resource = {
+          model_id: place.model_id,
+          model_name: place.name,
+          versions,
+          ...comparison,
+          champion: { by, outcome, version: best },
+          position: place.position,
+          stream_version: place.stream_version,
+        };
+        return { place, resource };
       });
-      const isStale = 'stale' in answer;
-      const json = JSON.stringify(answer);
-      const isOfOneMoment = found.every(
-        (one) => one.place.stream_version === kept?.shown.stream_version,
-      );
-      if (kept !== undefined && isOfOneMoment && !isStale)
-        answers.keepAnswer(principal, kept, request.url, json);
-      return sendResourceJson(reply, place.stream_version, json, isStale);
     },
   );
 }

@@ -71,13 +71,17 @@ function orderOf(asked: ModelsQuery['sort']): Order {
   return { ...orders[field], direction: isDescending ? 'desc' : 'asc' };
 }
 
-/** `key`, or `key:value`. */
+/** `key`, or `key:value`. What is looked for is made once, and not for each row. */
 function tagCondition(tag: string | undefined): ReturnType<typeof where> {
   if (tag === undefined) return [];
   const colon = tag.indexOf(':');
   return colon === -1
-    ? where('jsonb_exists(m.tags, ?)', tag)
-    : where('m.tags ->> ? = ?', tag.slice(0, colon), tag.slice(colon + 1));
+    ? where(`m.tags @@ (select format('exists($.%s)', to_json(?::text))::jsonpath)`, tag)
+    : where(
+        'm.tags @> (select jsonb_build_object(?::text, ?::text))',
+        tag.slice(0, colon),
+        tag.slice(colon + 1),
+      );
 }
 
 /** Where counters know how many models match, they are not counted; but for the deleted ones, which are few. */

@@ -197,10 +197,14 @@ export const encodedPage = <Row>(page: ListPage<Row>, show: (row: Row) => object
 
 /** The same of resources that are JSON already. */
 export function pageJson<Row>(
-  { rows, nextPageToken, totalCount }: ListPage<Row>,
+  { rows, nextPageToken, totalCount, isCapped }: ListPage<Row>,
   show: (row: Row) => string,
 ): string {
-  const rest = JSON.stringify({ next_page_token: nextPageToken, total_count: totalCount });
+  const rest = JSON.stringify({
+    next_page_token: nextPageToken,
+    total_count: totalCount,
+    ...(isCapped && { total_count_capped: true }),
+  });
   return `{"items":[${rows.map(show).join(',')}],${rest.slice(1)}`;
 }
 

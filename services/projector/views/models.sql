@@ -27,3 +27,4 @@ create index models_of_a_team_gN on views.models_gN (tenant, team, serial);
 create index models_of_a_project_gN on views.models_gN (tenant, project, serial);
 -- what the counters count and is not there any more
 create index models_deleted_gN on views.models_gN (tenant) where is_deleted;
+create index models_by_tag_gN on views.models_gN using gin (tags);
