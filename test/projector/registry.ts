@@ -194,7 +194,8 @@ export async function liveAModel(registry: TestRegistry, name: string): Promise<
   await registry.tell(model, promoting(1, 'production'));
   const first = deploying(1, 'eu');
   await registry.tell(model, first);
-  await registry.tell(model, deploying(2, 'eu'));
+  const second = deploying(2, 'eu');
+  await registry.tell(model, second);
   await registry.tell(model, promoting(3, 'production'));
   const binding = {
     type: 'CreateBinding',
@@ -224,6 +225,23 @@ export async function liveAModel(registry: TestRegistry, name: string): Promise<
   await registry.tell(model, { type: 'Demote', ...at(3), to_stage: 'staging' });
   await registry.tell(model, { type: 'Restore', ...at(1), to_stage: 'development' });
   await registry.tell(model, { type: 'Deprecate', ...at(1), sunset_at: null });
+  await registry.tell(model, { type: 'CreateVersion', version: newVersion('v4') });
+  await registry.tell(model, { type: 'UpdateVersion', ...at(4), patch: { eval_score: 0.5 } });
+  const hold_id = uuidv7();
+  await registry.tell(model, {
+    type: 'PlaceHold',
+    ...at(4),
+    hold_id,
+    until: null,
+    reason: 'audit',
+  });
+  await registry.tell(model, { type: 'ReleaseHold', hold_id });
+  await registry.tell(model, { type: 'DeleteVersion', ...at(4) });
+  const { deployment_id } = second;
+  await registry.tell(model, { type: 'Undeploy', deployment_id });
+  await registry.tell(model, { type: 'DeleteModel' });
+  await registry.tell(model, { type: 'RestoreModel', name: null });
+  await registry.tell(model, { type: 'UpdateModel', patch: {}, is_active: false });
   return model;
 }
 
