@@ -1,7 +1,6 @@
 // Four eyes: who may agree to what others did. People are compared by subject; a declared name can exclude, never include.
 import type { Role } from '../access.ts';
 import type { Actor } from '../envelope.ts';
-import type { Asker } from './commands.ts';
 import type { Judged } from './evidence.ts';
 
 export type Dependence =
@@ -13,7 +12,8 @@ export type Dependence =
   | 'acts_by_grant_of_registrar'
   | 'acts_by_grant_of_evidence_changer';
 
-type Person = Pick<Asker, 'subject' | 'type' | 'granted_by'>;
+/** Whose word is judged, with the subjects who issued the key or the role in use. */
+type Person = { subject: string; type: Actor['type']; granted_by: readonly string[] };
 type Involved = Pick<Actor, 'subject' | 'declared_by'>;
 
 const isNamedBy = (subject: string, { subject: own, declared_by }: Involved): boolean =>

@@ -23,7 +23,7 @@ import { openHead } from './head.ts';
 import { projectorMetrics } from './metrics.ts';
 import type { Measured } from './metrics.ts';
 import { countParkedStreams } from './parking.ts';
-import { startProjection } from './projection.ts';
+import { startProjection } from './project.ts';
 import type { Observer, Projection } from './projection.ts';
 import { openReader } from './reader.ts';
 import { rebuild } from './rebuild.ts';

@@ -10,7 +10,7 @@ import { openPostgresLog } from '#infra/postgres/log.ts';
 import { followHead } from '#infra/postgres/tail.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
 import type { LogLevel } from '#infra/telemetry/logger.ts';
-import { startProjection } from './projection.ts';
+import { startProjection } from './project.ts';
 import type { Observer, Projection } from './projection.ts';
 import type { ThreadMessage, ThreadSettings } from './thread.ts';
 import { openWriter } from './writer.ts';
