@@ -41,6 +41,8 @@ function againstActivation(
   { in_force }: Common,
 ): Outcome | null {
   const { stage, facts } = version;
+  if (version.deleted_at !== null)
+    return { refusal: { code: 'version_not_found', version: String(facts.number) } };
   if (stage === 'archived' || stage === 'deprecated') return retired(version);
   if (state.model!.state === 'inactive')
     return { refusal: { code: 'model_inactive', state: state.model!.state } };

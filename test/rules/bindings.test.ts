@@ -15,6 +15,7 @@ import {
   modelWith,
   noon,
   promoted,
+  versionDeleted,
 } from './history.ts';
 import { given, givenState, numbered } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
@@ -164,6 +165,11 @@ describe('an active binding', () => {
       .when(update(1, { status: 'active' }))
       .isRefused({ code: 'version_retired', number: 1, stage, wanted: 'binding' }),
   );
+
+  test('needs a version that is there', () =>
+    given(...modelWith(2), bound(1, 2), versionDeleted(2))
+      .when(update(1, { status: 'active' }))
+      .isRefused({ code: 'version_not_found', version: '2' }));
 
   test('needs an active model; what documents or repairs goes on', () => {
     const refused = { code: 'model_inactive', state: 'inactive' } as const;

@@ -203,6 +203,10 @@ export const rejected = (number: number, from: Readiness): ModelEvent => ({
   type: 'version.rejected',
   data: readinessMoved(number, from, 'rejected', null),
 });
+export const versionDeleted = (number: number): ModelEvent => ({
+  type: 'version.deleted',
+  data: { ...versionRef(number), from_stage: 'development', reason: null },
+});
 export const approvalRevoked = (number: number): ModelEvent => ({
   type: 'version.approval_revoked',
   data: readinessMoved(number, 'approved', 'testing', null),
