@@ -261,8 +261,11 @@ function staledBy(event: ModelEvent, request: PromotionRequest): StaleCause | nu
       if (!isOfVersion || promotion_request_id === request.promotion_request_id) return null;
       return to_stage === request.to_stage || to_stage === 'production' ? 'stage_changed' : null;
     }
-    case 'version.demoted':
     case 'version.deprecated':
+      // only the announced end has moved
+      if (event.data.from_stage === 'deprecated') return null;
+      return isOfVersion ? 'stage_changed' : null;
+    case 'version.demoted':
     case 'version.restored':
     case 'version.superseded':
     case 'version.deleted':

@@ -14,6 +14,7 @@ import {
   deploymentId,
   deploymentRequested,
   deploymentRolledBack,
+  deprecated,
   modelId,
   modelWith,
   noon,
@@ -24,6 +25,7 @@ import {
   restored,
   superseded,
   testingStarted,
+  versionDeleted,
   versioned,
   versionId,
 } from './history.ts';
@@ -49,32 +51,28 @@ const deactivated = (number: number, by: number | null): ModelEvent => ({
     reason: null,
   },
 });
-const aliasSet = (number: number, previous: number | null = null): ModelEvent => ({
+const aliasSet = (
+  number: number,
+  previous: number | null = null,
+  alias = 'champion',
+): ModelEvent => ({
   type: 'alias.set',
   data: {
     ...ref(number),
-    alias: 'champion',
+    alias,
     previous_version_id: previous === null ? null : versionId(previous),
     previous_number: previous,
   },
 });
-const held = (until: string | null): ModelEvent => ({
+const held = (until: string | null, hold_id = 'h'): ModelEvent => ({
   type: 'hold.placed',
-  data: { hold_id: 'h', ...ref(1), reason: 'audit', until },
+  data: { hold_id, ...ref(1), reason: 'audit', until },
 });
+const hundred = Array.from({ length: 100 }, (_, index) => index);
 const modelDeleted: ModelEvent = {
   type: 'model.deleted',
   data: { model_id: modelId, name: 'churn', reason: null },
 };
-const versionDeleted = (number: number): ModelEvent => ({
-  type: 'version.deleted',
-  data: {
-    ...ref(number),
-    from_stage: 'development',
-    from_readiness: 'training',
-    reason: null,
-  },
-});
 
 describe('activation', () => {
   test('of one switches off the other in the same append', () =>
@@ -93,6 +91,10 @@ describe('activation', () => {
     given(...modelWith(1), activated(1))
       .when({ type: 'Activate', version })
       .changesNothing());
+  test('is not for what is archived', () =>
+    given(...modelWith(2), archived(2, 'development'))
+      .when({ type: 'Activate', version: numbered(2) })
+      .isRefused({ code: 'version_retired', number: 2, stage: 'archived', wanted: 'activation' }));
   test('ends by itself', () =>
     given(...modelWith(1), activated(1))
       .when({ type: 'Deactivate', version })
@@ -125,6 +127,19 @@ describe('an alias', () => {
     given(...modelWith(1))
       .when({ type: 'RemoveAlias', alias: 'champion' })
       .isRefused({ code: 'alias_not_found', alias: 'champion' }));
+  test('is no way to a version that retires', () =>
+    given(...modelWith(2), deprecated(2, 'development'))
+      .when(set)
+      .isRefused({ code: 'version_retired', number: 2, stage: 'deprecated', wanted: 'alias' }));
+  test('is one of a hundred of the model, and those may move', () => {
+    const full = [...modelWith(2), ...hundred.map((nth) => aliasSet(1, null, `alias-${nth}`))];
+    given(...full)
+      .when(set)
+      .isRefused({ code: 'too_many_aliases', most: 100 });
+    given(...full)
+      .when({ ...set, alias: 'alias-0' })
+      .follows(aliasSet(2, 1, 'alias-0'));
+  });
   test('holds its version', () =>
     given(...modelWith(1), aliasSet(1))
       .when({ type: 'DeleteVersion', version })
@@ -136,6 +151,10 @@ describe('a hold', () => {
     given(...modelWith(1))
       .when({ type: 'PlaceHold', version, hold_id: 'h', until: null })
       .isRefused({ code: 'reason_required' }));
+  test('is one of a hundred of the version', () =>
+    given(...modelWith(1), ...hundred.map((nth) => held(null, `hold-${nth}`)))
+      .when({ type: 'PlaceHold', version, hold_id: 'h', reason: 'audit', until: null })
+      .isRefused({ code: 'too_many_holds', most: 100 }));
   test('keeps its version while it lasts', () =>
     given(...modelWith(2), held('2026-11-21T12:00:00.001Z'))
       .when({ type: 'DeleteVersion', version })

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { measureGates } from '#events/model/gates.ts';
 import type { ModelEventData } from '#events/model/events.ts';
 import { presets } from '#events/policy/policy.ts';
-import type { Gate } from '#events/policy/policy.ts';
+import type { Gate, Preset } from '#events/policy/policy.ts';
 import { complete, modelOf, person, standard, Story, strict, under } from './governed.ts';
 import { approved, noon, promoted, testingStarted, versioned } from './history.ts';
 import { numbered } from './scenario.ts';
@@ -17,11 +17,16 @@ const metric = (name: string, value: number, split: 'test' | null = null) => ({
   value,
 });
 
+/** @param incumbent what is known of the version that is in production; undefined: there is none */
 function outcome(gate: Gate, facts: Facts, incumbent?: Facts) {
   const story = new Story(strict).happened(modelOf(facts));
   if (incumbent !== undefined)
     story.happened([versioned(2, incumbent), promoted(2, 'development', 'production')]);
-  return measureGates(story.state, story.state.versions.get(1)!, [gate], noon)[0]!;
+  const version = story.state.versions.get(1)!;
+  // computed digests are of bytes that are here
+  const isHere = facts.content_digest?.origin === 'computed';
+  const judged = isHere ? { ...version, artifact: 'available' as const } : version;
+  return measureGates(story.state, judged, [gate], noon)[0]!;
 }
 
 const accuracy = (operator: '>=' | '>' | '<=' | '<' | '==', threshold: number): Gate => ({
@@ -42,80 +47,102 @@ const at = (value: number): Facts => ({ metrics: [metric('accuracy', value)] });
 const lineage = complete.lineage;
 const digest = { ...complete.content_digest };
 
-describe('a gate', () => {
-  test.each<[string, Gate, Facts, string]>([
-    ['metric, enough', accuracy('>=', 0.9), at(0.9), 'passed'],
-    ['metric, too little', accuracy('>', 0.9), at(0.9), 'failed'],
-    ['metric, low enough', accuracy('<=', 0.1), at(0.1), 'passed'],
-    ['metric, not low enough', accuracy('<', 0.1), at(0.1), 'failed'],
-    ['metric, just so', accuracy('==', 1), at(1), 'passed'],
-    ['metric, never measured', accuracy('>=', 0.9), {}, 'not_measured'],
-    [
-      'metric, measured on another split',
-      { ...accuracy('>=', 0.9), split: 'validation' } as Gate,
-      { metrics: [metric('accuracy', 1, 'test')] },
-      'not_measured',
-    ],
-    [
-      'metric without a split reads the flat view',
-      accuracy('>=', 0.9),
-      { metrics: [metric('accuracy', 0.95, 'test')] },
-      'passed',
-    ],
-    [
-      'artifact, declared only',
-      { gate: 'artifact_verified' },
-      { content_digest: digest },
-      'failed',
-    ],
-    ['artifact, unknown', { gate: 'artifact_verified' }, {}, 'not_measured'],
-    ['release notes', { gate: 'has_release_notes' }, { release_notes: 'new' }, 'passed'],
-    ['release notes of spaces', { gate: 'has_release_notes' }, { release_notes: ' ' }, 'failed'],
-    ['no signature', { gate: 'has_signature' }, {}, 'failed'],
-    ['a signature', { gate: 'has_signature' }, { signature: complete.signature }, 'passed'],
-    ['no lineage', { gate: 'has_lineage' }, {}, 'failed'],
-    ['a lineage', { gate: 'has_lineage' }, { lineage }, 'passed'],
-    ['SLO kept', { gate: 'slo_ok' }, { slo_ok: true }, 'passed'],
-    ['SLO missed', { gate: 'slo_ok' }, { slo_ok: false }, 'failed'],
-    ['SLO unknown', { gate: 'slo_ok' }, {}, 'not_measured'],
-    ['cheap', { gate: 'cost_per_1k_max', threshold: 2 }, { cost_per_1k: 2 }, 'passed'],
-    ['dear', { gate: 'cost_per_1k_max', threshold: 2 }, { cost_per_1k: 2.1 }, 'failed'],
-    ['of unknown cost', { gate: 'cost_per_1k_max', threshold: 2 }, {}, 'not_measured'],
-    [
-      'evaluated lately',
-      { gate: 'evaluated_within_days', days: 30 },
-      { evaluated_at: '2026-10-22T12:00:00.000Z' },
-      'passed',
-    ],
-    [
-      'evaluated long ago',
-      { gate: 'evaluated_within_days', days: 30 },
-      { evaluated_at: '2026-10-22T11:59:59.999Z' },
-      'failed',
-    ],
-    [
-      'evaluated in days to come',
-      { gate: 'evaluated_within_days', days: 30 },
-      { evaluated_at: '2026-12-22T00:00:00.000Z' },
-      'failed',
-    ],
-    ['never evaluated', { gate: 'evaluated_within_days', days: 30 }, {}, 'not_measured'],
-    ['against no incumbent', beats('higher', 0.1), at(0.5), 'no_incumbent'],
-  ])('%s', (_, gate, facts, expected) => expect(outcome(gate, facts).outcome).toBe(expected));
+type Outcome = 'passed' | 'failed' | 'not_measured' | 'no_incumbent';
+const cases: readonly [what: string, Gate, Facts, Outcome, incumbent?: Facts][] = [
+  ['metric, enough', accuracy('>=', 0.9), at(0.9), 'passed'],
+  ['metric, too little', accuracy('>', 0.9), at(0.9), 'failed'],
+  ['metric, low enough', accuracy('<=', 0.1), at(0.1), 'passed'],
+  ['metric, not low enough', accuracy('<', 0.1), at(0.1), 'failed'],
+  ['metric, just so', accuracy('==', 1), at(1), 'passed'],
+  ['metric, never measured', accuracy('>=', 0.9), {}, 'not_measured'],
+  [
+    'metric, measured on another split',
+    { ...accuracy('>=', 0.9), split: 'validation' } as Gate,
+    { metrics: [metric('accuracy', 1, 'test')] },
+    'not_measured',
+  ],
+  [
+    'metric without a split reads the flat view',
+    accuracy('>=', 0.9),
+    { metrics: [metric('accuracy', 0.95, 'test')] },
+    'passed',
+  ],
+  ['artifact, declared only', { gate: 'artifact_verified' }, { content_digest: digest }, 'failed'],
+  ['artifact, unknown', { gate: 'artifact_verified' }, {}, 'not_measured'],
+  ['release notes', { gate: 'has_release_notes' }, { release_notes: 'new' }, 'passed'],
+  ['release notes of spaces', { gate: 'has_release_notes' }, { release_notes: ' ' }, 'failed'],
+  ['no signature', { gate: 'has_signature' }, {}, 'failed'],
+  ['a signature', { gate: 'has_signature' }, { signature: complete.signature }, 'passed'],
+  ['no lineage', { gate: 'has_lineage' }, {}, 'failed'],
+  ['a lineage', { gate: 'has_lineage' }, { lineage }, 'passed'],
+  ['SLO kept', { gate: 'slo_ok' }, { slo_ok: true }, 'passed'],
+  ['SLO missed', { gate: 'slo_ok' }, { slo_ok: false }, 'failed'],
+  ['SLO unknown', { gate: 'slo_ok' }, {}, 'not_measured'],
+  ['cheap', { gate: 'cost_per_1k_max', threshold: 2 }, { cost_per_1k: 2 }, 'passed'],
+  ['dear', { gate: 'cost_per_1k_max', threshold: 2 }, { cost_per_1k: 2.1 }, 'failed'],
+  ['of unknown cost', { gate: 'cost_per_1k_max', threshold: 2 }, {}, 'not_measured'],
+  [
+    'evaluated lately',
+    { gate: 'evaluated_within_days', days: 30 },
+    { evaluated_at: '2026-10-22T12:00:00.000Z' },
+    'passed',
+  ],
+  [
+    'evaluated long ago',
+    { gate: 'evaluated_within_days', days: 30 },
+    { evaluated_at: '2026-10-22T11:59:59.999Z' },
+    'failed',
+  ],
+  [
+    'evaluated in days to come',
+    { gate: 'evaluated_within_days', days: 30 },
+    { evaluated_at: '2026-12-22T00:00:00.000Z' },
+    'failed',
+  ],
+  ['never evaluated', { gate: 'evaluated_within_days', days: 30 }, {}, 'not_measured'],
+  ['against no incumbent', beats('higher', 0.1), at(0.5), 'no_incumbent'],
+  [
+    'artifact, here and verified',
+    { gate: 'artifact_verified' },
+    { content_digest: { ...digest, origin: 'computed' } },
+    'passed',
+  ],
+  ['better by enough', beats('higher', 0.1), at(0.9), 'passed', at(0.8)],
+  ['better by too little', beats('higher', 0.1), at(0.89), 'failed', at(0.8)],
+  ['no better', beats('higher', 0), at(0.8), 'failed', at(0.8)],
+  ['lower is better', beats('lower', 0.1), at(0.1), 'passed', at(0.3)],
+  ['against an incumbent that was never measured', beats('higher', 0), at(1), 'not_measured', {}],
+  ['never measured, against an incumbent', beats('higher', 0), {}, 'not_measured', at(0.8)],
+];
 
-  test.each<[string, Gate, number, number, string]>([
-    ['better by enough', beats('higher', 0.1), 0.9, 0.8, 'passed'],
-    ['better by too little', beats('higher', 0.1), 0.89, 0.8, 'failed'],
-    ['no better', beats('higher', 0), 0.8, 0.8, 'failed'],
-    ['lower is better', beats('lower', 0.1), 0.1, 0.3, 'passed'],
-  ])('against the incumbent: %s', (_, gate, mine, theirs, expected) => {
-    const found = outcome(gate, at(mine), at(theirs));
-    expect(found.outcome).toBe(expected);
-    expect(found.measured).toMatchObject({ value: mine, incumbent: { number: 2, value: theirs } });
+/** What each gate can find: the compiler asks for a new one's here, and a test for its cases. */
+const outcomes: Record<Gate['gate'], readonly Outcome[]> = {
+  metric: ['passed', 'failed', 'not_measured'],
+  beats_production: ['passed', 'failed', 'not_measured', 'no_incumbent'],
+  artifact_verified: ['passed', 'failed', 'not_measured'],
+  has_release_notes: ['passed', 'failed'],
+  has_signature: ['passed', 'failed'],
+  has_lineage: ['passed', 'failed'],
+  slo_ok: ['passed', 'failed', 'not_measured'],
+  cost_per_1k_max: ['passed', 'failed', 'not_measured'],
+  evaluated_within_days: ['passed', 'failed', 'not_measured'],
+};
+
+describe('a gate', () => {
+  test.each(Object.entries(outcomes))('%s is shown in every outcome', (name, expected) => {
+    const shown = cases.flatMap(([, { gate }, , found]) => (gate === name ? [found] : []));
+    expect([...new Set(shown)].toSorted()).toEqual(expected.toSorted());
   });
 
-  test('against an incumbent that was never measured is not measured', () =>
-    expect(outcome(beats('higher', 0), at(1), {}).outcome).toBe('not_measured'));
+  test.each(cases)('%s', (_, gate, facts, expected, incumbent) =>
+    expect(outcome(gate, facts, incumbent).outcome).toBe(expected),
+  );
+
+  test('tells the incumbent that it measured against', () =>
+    expect(outcome(beats('higher', 0.1), at(0.9), at(0.8)).measured).toMatchObject({
+      value: 0.9,
+      incumbent: { number: 2, value: 0.8 },
+    }));
 
   test('tells what was measured, who supplied it in which event, and what was asked', () => {
     const story = new Story(strict).happened(modelOf(complete)).happened(
@@ -160,6 +187,41 @@ const promote = (to_stage: 'staging' | 'production', said: object = {}): Wanted 
   ...said,
 });
 const fit = [testingStarted(1, 'training'), approved(1, 'testing')];
+
+/** What each preset refuses on each rung: of a version that lacks everything, one that is whole, and one that is said to be fit. */
+const presetsAsk: Record<Preset, Record<string, readonly (string | null)[]>> = {
+  open: {
+    'development to staging': [null, null, null],
+    'development to production': [null, null, null],
+    'staging to production': [null, null, null],
+  },
+  standard: {
+    'development to staging': ['digest_required', null, null],
+    'development to production': ['digest_required', 'not_ready', 'approvals_missing'],
+    'staging to production': ['digest_required', 'not_ready', 'approvals_missing'],
+  },
+  strict: {
+    'development to staging': ['digest_required', null, null],
+    'development to production': ['skip_not_allowed', 'skip_not_allowed', 'skip_not_allowed'],
+    'staging to production': ['digest_required', 'not_ready', 'approvals_missing'],
+  },
+};
+const asksOfPresets = Object.entries(presetsAsk).flatMap(([preset, rungs]) =>
+  Object.entries(rungs).map(([rung, expected]) => ({ preset: preset as Preset, rung, expected })),
+);
+
+test.each(asksOfPresets)('$preset, $rung', ({ preset, rung, expected }) => {
+  const [from, to] = rung.split(' to ');
+  const stories = [modelOf({}), modelOf(complete), [...modelOf(complete), ...fit]].map((history) =>
+    new Story(under(presets[preset])).happened([
+      ...history,
+      ...(from === 'staging' ? [promoted(1, 'development', 'staging')] : []),
+    ]),
+  );
+  const asking = promote(to as 'staging' | 'production');
+  const codes = stories.map((story) => story.decide(person('eve'), asking).refusal?.code ?? null);
+  expect(codes).toEqual(expected);
+});
 
 describe('what a rung asks for', () => {
   const asked = (story: Story, to: 'staging' | 'production') =>

@@ -205,7 +205,12 @@ export const rejected = (number: number, from: Readiness): ModelEvent => ({
 });
 export const versionDeleted = (number: number): ModelEvent => ({
   type: 'version.deleted',
-  data: { ...versionRef(number), from_stage: 'development', reason: null },
+  data: {
+    ...versionRef(number),
+    from_stage: 'development',
+    from_readiness: 'training',
+    reason: null,
+  },
 });
 export const approvalRevoked = (number: number): ModelEvent => ({
   type: 'version.approval_revoked',

@@ -107,7 +107,12 @@ describe('at every prefix of every life', () => {
         folded(before, [event]);
       }
     });
-    expect([...seen.keys()].toSorted()).toEqual(['manual', 'retention_age', 'superseded']);
+    expect([...seen.keys()].toSorted()).toEqual([
+      'manual',
+      'retention_age',
+      'retention_count',
+      'superseded',
+    ]);
   });
 
   test('numbers, labels and digests are given once, and the indexes know them', () => {

@@ -160,6 +160,13 @@ test.each(['deprecated', 'archived'] as const)('a new version does not begin %s'
     }),
 );
 
+test.each(['development', 'staging', 'production'] as const)('a new version begins in %s', (to) => {
+  const begins = [versioned(3), ...(to === 'development' ? [] : [promoted(3, 'development', to)])];
+  given(...standingAt('development'))
+    .when({ type: 'CreateVersion', version: newVersion(3, { stage: to }) })
+    .follows(...begins);
+});
+
 describe('a demotion that names no stage', () => {
   const demote: Wanted = { type: 'Demote', version, to_stage: null };
 

@@ -20,17 +20,16 @@ import { stages, strategies } from '#events/model/shapes.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { openPolicy, presets } from '#events/policy/policy.ts';
 import type { Gate, Policy, PolicyInForce } from '#events/policy/policy.ts';
+import { nothingKept, registryRetention } from '#events/policy/retention.ts';
 import { complete, person } from './governed.ts';
 import { bindingId, deploymentId, modelId, noModelFacts, noon, versionId } from './history.ts';
 import { commandOf, recorded } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
 import { newVersion } from './wanted.ts';
 
-/** What commands lead to: all events of a model but those that are for what is to come. */
+/** All that can happen to a model. */
 export const eventTypes: readonly string[] = Object.keys(catalogue).filter(
-  (type) =>
-    !/^(tenant|policy|role|api_key)\./.test(type) &&
-    !['alert.cleared', 'retention.applied'].includes(type),
+  (type) => !/^(tenant|policy|role|api_key)\./.test(type),
 );
 
 /** The same lives in every run. */
@@ -65,7 +64,10 @@ const adding: Arbitrary<NewVersion> = record({
   artifact_uri: option(constant(complete.artifact_uri), { freq: 6 }),
   parent: option(constantFrom('1', '2', 'v1'), { freq: 3 }),
   evidence: record(evidence),
-  stage: constantFrom('development', 'development', 'staging', 'production'),
+  stage: oneof(
+    { weight: 15, arbitrary: constantFrom('development', 'development', 'staging', 'production') },
+    { weight: 1, arbitrary: constantFrom('deprecated', 'archived') },
+  ),
   readiness: constantFrom('training', 'testing'),
   is_default: boolean(),
 }).map(({ label, digit, artifact_uri, parent, evidence: shown, ...said }) => {
@@ -88,6 +90,7 @@ const ordinal = constantFrom('0', '0', '1', '2', '3');
 /** An id that does not exist yet; `Life` makes it. */
 const fresh = constant('');
 const stage = constantFrom(...stages);
+const sunset = '2027-01-01T00:00:00.000Z';
 const percent = integer({ min: 0, max: 100 });
 const reason = constantFrom('because', 'because', null);
 const because = constantFrom(
@@ -213,10 +216,40 @@ const asking: Asking = {
     record({
       type: constant('Deprecate' as const),
       version,
-      sunset_at: option(constant('2027-01-01T00:00:00.000Z')),
+      sunset_at: option(constant(sunset), { freq: 6 }),
     }),
   ),
-  Archive: ask(6, record({ type: constant('Archive' as const), version, because })),
+  Archive: ask(
+    6,
+    record({
+      type: constant('Archive' as const),
+      version,
+      because,
+      judged_by: constantFrom(null, null, null, [{ scope: 'tenant' as const, version: 1 }]),
+    }),
+  ),
+  Transition: ask(
+    4,
+    record({ type: constant('Transition' as const), version, to_stage: stage, reason }),
+  ),
+  RaiseSunsetAlert: ask(
+    5,
+    record({
+      type: constant('RaiseSunsetAlert' as const),
+      version,
+      sunset_at: constant(sunset),
+    }),
+  ),
+  ApplyRetention: ask(
+    2,
+    record({
+      type: constant('ApplyRetention' as const),
+      plan_id: constantFrom(null, 'p'),
+      retention_count: constantFrom(null, 1, 3),
+      numbers: option(constant([1, 2, 3])),
+      registry: constant(registryRetention()),
+    }),
+  ),
   Restore: ask(5, record({ type: constant('Restore' as const), version, to_stage: stage })),
   Rollback: ask(
     6,
@@ -333,7 +366,7 @@ const beating: readonly Gate[] = [
   { gate: 'slo_ok' },
 ];
 const oneApproval = { required: 1, role: 'approver', expires_after_hours: 48 } as const;
-const policies: readonly Policy[] = [
+const settings: readonly Omit<Policy, 'retention'>[] = [
   presets.open,
   presets.standard,
   { ...presets.strict, gates: better, protected_environments: ['eu-prod'] },
@@ -348,6 +381,11 @@ const policies: readonly Policy[] = [
     protected_environments: ['us-prod'],
   },
 ];
+/** Where an age is kept, no version of these lives is old enough; where none is, rank alone decides. */
+const policies = settings.map((setting, index): Policy => ({
+  ...setting,
+  retention: index % 2 === 0 ? { ...nothingKept, newest_kept: index % 4 } : registryRetention(),
+}));
 const inForce: Arbitrary<PolicyInForce> = oneof(
   constant(openPolicy),
   integer({ min: 0, max: policies.length - 1 }).map((index): PolicyInForce => ({
@@ -480,6 +518,9 @@ export class Life {
         return { ...said, hold_id: nth(ids, said.hold_id) };
       }
       case 'RegisterModel':
+      case 'ApplyRetention':
+      case 'RaiseSunsetAlert':
+      case 'Transition':
       case 'Activate':
       case 'Approve':
       case 'Archive':

@@ -245,6 +245,15 @@ describe('a request is staled', () => {
     expect(request(story).state).toBe('open');
   });
 
+  test('not by another end of what is deprecated already', () => {
+    const story = ready().happened([deprecated(1, 'staging')]);
+    story.done(bea, asking());
+    const sunset_at = '2027-01-01T00:00:00.000Z';
+    const moved: Wanted = { type: 'Deprecate', version: numbered(1), sunset_at };
+    expect(story.done(eve, moved)).toEqual(['version.deprecated']);
+    expect(request(story).state).toBe('open');
+  });
+
   test('by another policy, at the next look', () => {
     const story = requested();
     story.done(eve, deciding('approve'));

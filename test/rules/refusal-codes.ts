@@ -28,6 +28,7 @@ const ofModels: Record<ModelRefusal['code'], true> = {
   not_ready: true,
   nothing_to_roll_back_to: true,
   pointer_protected: true,
+  policy_moved: true,
   promotion_ended: true,
   promotion_not_found: true,
   promotion_open: true,

@@ -28,7 +28,7 @@ function asked(registry: Registry, command: ModelCommand): Code | null {
   }
   if (registry.state === 'none') return 'model_not_found';
   if (registry.state === 'deleted' && type !== 'RestoreModel')
-    return type === 'DeleteModel' ? null : 'model_not_found';
+    return type === 'DeleteModel' || type === 'SettlePromotion' ? null : 'model_not_found';
   switch (type) {
     case 'UpdateModel':
       return updateModel(registry, command);
@@ -50,6 +50,9 @@ function asked(registry: Registry, command: ModelCommand): Code | null {
       return releases.register(registry, command.version, command);
     case 'RemoveAlias':
       return registry.aliases.delete(command.alias) ? null : 'alias_not_found';
+    case 'ApplyRetention':
+      releases.applyRetention(registry, command);
+      return null;
     case 'ReleaseHold': {
       const isOf = (version: Version) => version.holds.some(({ id }) => id === command.hold_id);
       const held = registry.versions.find(isOf);
@@ -98,6 +101,7 @@ function asked(registry: Registry, command: ModelCommand): Code | null {
       if (isUsed || releases.childrenOf(registry, version).length > 0) return 'in_use';
       handOver(registry, version, null);
       version.deleted = true;
+      registry.alerts.delete(`sunset:${version.number}`);
       registry.displaced = registry.displaced.filter((number) => number !== version.number);
       stale(registry, version.number);
       return null;
@@ -119,6 +123,8 @@ function asked(registry: Registry, command: ModelCommand): Code | null {
     case 'SetAlias':
     case 'SetDefault':
     case 'StartTesting':
+    case 'Transition':
+    case 'RaiseSunsetAlert':
     case 'UpdateVersion': {
       const version = livingNamed(registry, command.version);
       return version === undefined ? 'version_not_found' : ofVersion(registry, version, command);
@@ -177,9 +183,15 @@ function ofVersion(registry: Registry, version: Version, command: OnVersion): Co
     case 'Demote':
       return releases.demote(registry, version, command);
     case 'Deprecate':
-      return releases.deprecate(registry, version);
+      return releases.deprecate(registry, version, command.sunset_at);
+    case 'Transition':
+      return releases.transit(registry, version, command);
+    case 'RaiseSunsetAlert':
+      if (version.stage === 'deprecated' && version.sunsetAt === command.sunset_at)
+        registry.alerts.add(`sunset:${version.number}`);
+      return null;
     case 'Archive':
-      return releases.archive(registry, version, command);
+      return releases.archive(registry, version, command, command.judged_by);
     case 'Restore':
       return releases.restore(registry, version, command.to_stage);
     case 'SetDefault':

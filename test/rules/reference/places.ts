@@ -62,6 +62,9 @@ function reach(registry: Registry, deployment: Deployment, at: string): void {
   }
   deployment.status = 'deployed';
   deployment.deployedAt = at;
+  // what somebody should have looked at is over once something runs there
+  for (const other of registry.deployments.values())
+    if (isThere(other, deployment)) registry.alerts.delete(`deployment_timed_out:${other.id}`);
 }
 
 /** The share of a strategy, or undefined where it does not fit. */
@@ -105,13 +108,15 @@ export function deploy(
 export function report(
   registry: Registry,
   deployment: Deployment,
-  { status, at }: CommandOf<'ReportDeployment'>,
+  { status, at, cause }: CommandOf<'ReportDeployment'>,
 ): Code | null {
   if (deployment.status === status) return null;
   if (!next[deployment.status].includes(status)) return 'illegal_transition';
   if (status === 'deployed') reach(registry, deployment, at);
-  else if (status === 'failed') end(deployment, 'failed');
-  else deployment.status = status;
+  else if (status === 'failed') {
+    end(deployment, 'failed');
+    if (cause === 'timed_out') registry.alerts.add(`deployment_timed_out:${deployment.id}`);
+  } else deployment.status = status;
   return null;
 }
 

@@ -17,6 +17,7 @@ export type Version = {
   readiness: 'training' | 'testing' | 'approved' | 'rejected';
   active: boolean;
   deleted: boolean;
+  sunsetAt: string | null;
   wasInProduction: boolean;
   /** What approvals look at. */
   evidence: { accuracy: number | null; notes: string | null; slo: boolean | null };
@@ -83,6 +84,8 @@ export type Registry = {
   deployments: Map<string, Deployment>;
   bindings: Map<string, Binding>;
   requests: Map<string, Request>;
+  /** Alerts that something may yet end, by name. */
+  alerts: Set<string>;
 };
 
 export const emptyRegistry = (): Registry => ({
@@ -98,6 +101,7 @@ export const emptyRegistry = (): Registry => ({
   deployments: new Map(),
   bindings: new Map(),
   requests: new Map(),
+  alerts: new Set(),
 });
 
 export const versionAt = (registry: Registry, number: number): Version =>
@@ -173,6 +177,8 @@ export function stale(registry: Registry, number: number): void {
 
 export function moveTo(registry: Registry, version: Version, stage: Stage): void {
   version.stage = stage;
+  if (stage !== 'deprecated' && stage !== 'archived') version.sunsetAt = null;
+  registry.alerts.delete(`sunset:${version.number}`);
   registry.production = registry.production.filter((number) => number !== version.number);
   if (stage === 'production') registry.production.push(version.number);
 }

@@ -157,6 +157,7 @@ export function register(
   const { label, content_digest, artifact_uri, lineage, release_notes, slo_ok } = facts;
   const { policy } = asked.in_force;
   const number = registry.versions.length + 1;
+  if (said.stage === 'deprecated' || said.stage === 'archived') return 'illegal_transition';
   const digest = content_digest?.sha256 ?? null;
   if (label !== null && /^\d+$/.test(label) && label !== String(number))
     return 'label_not_its_number';
@@ -179,6 +180,7 @@ export function register(
     readiness: said.readiness,
     active: false,
     deleted: false,
+    sunsetAt: null,
     wasInProduction: false,
     evidence: {
       accuracy: facts.metrics.find(({ name }) => name === 'accuracy')?.value ?? null,
@@ -242,16 +244,35 @@ export function demote(
   return null;
 }
 
-export function deprecate(registry: Registry, version: Version): Code | null {
-  if (version.stage === 'deprecated') return null;
+export function deprecate(
+  registry: Registry,
+  version: Version,
+  sunsetAt: string | null,
+): Code | null {
   if (version.stage === 'archived') return 'illegal_transition';
+  if (version.stage === 'deprecated') {
+    // what is said anew is the announced end
+    if (sunsetAt === null || sunsetAt === version.sunsetAt) return null;
+    version.sunsetAt = sunsetAt;
+    registry.alerts.delete(`sunset:${version.number}`);
+    return null;
+  }
   moveTo(registry, version, 'deprecated');
+  version.sunsetAt = sunsetAt;
   stale(registry, version.number);
   return null;
 }
 
-export function archive(registry: Registry, version: Version, { at }: Asked): Code | null {
+export function archive(
+  registry: Registry,
+  version: Version,
+  { at, in_force }: Asked,
+  judgedBy: CommandOf<'Archive'>['judged_by'] = null,
+): Code | null {
   if (version.stage === 'archived') return null;
+  const judged = judgedBy?.map((one) => `${one.scope} ${one.version}`);
+  const now = in_force.ref?.scopes.map((scope, nth) => `${scope} ${in_force.ref!.versions[nth]}`);
+  if (judged !== undefined && judged.join() !== (now ?? []).join()) return 'policy_moved';
   if (usesOf(registry, version, at).length > 0) return 'in_use';
   handOver(registry, version, null);
   moveTo(registry, version, 'archived');
@@ -270,6 +291,40 @@ export function restore(registry: Registry, version: Version, to: string): Code 
   }
   stale(registry, version.number);
   return null;
+}
+
+/** To whatever stage, by the step that leads there. */
+export function transit(
+  registry: Registry,
+  version: Version,
+  command: CommandOf<'Transition'>,
+): Code | null {
+  const { to_stage: to } = command;
+  if (version.stage === to) return null;
+  if (version.stage === 'archived') return restore(registry, version, to);
+  if (to === 'archived') return archive(registry, version, command);
+  if (to === 'deprecated') return deprecate(registry, version, null);
+  const isDown = to === 'development' || (to === 'staging' && version.stage === 'production');
+  return isDown
+    ? demote(registry, version, { ...command, type: 'Demote' })
+    : promote(registry, version, { ...command, type: 'Promote' });
+}
+
+/** An order of retention: whatever is beyond the newest goes, unless something uses it or its age still keeps it. */
+export function applyRetention(registry: Registry, command: CommandOf<'ApplyRetention'>): void {
+  const { retention_count, numbers, in_force, at } = command;
+  const { age_days, newest_kept } = in_force.policy.retention;
+  if (age_days.development > 0) return;
+  const standing = living(registry).filter(({ stage }) => stage !== 'archived');
+  const kept = Math.max(newest_kept, retention_count ?? 0);
+  const going = standing
+    .slice(0, Math.max(0, standing.length - kept))
+    .filter((version) => usesOf(registry, version, at).length === 0)
+    .filter(({ number }) => numbers?.includes(number) ?? true);
+  const isDefault = ({ number }: Version) => registry.default === number;
+  // the default goes last, and to a version that stays
+  const ordered = going.filter((one) => !isDefault(one)).concat(going.filter(isDefault));
+  for (const version of ordered) archive(registry, version, command);
 }
 
 /** `training → testing`, `training | testing → approved | rejected`, `approved → testing` when revoked, `rejected → testing`. */

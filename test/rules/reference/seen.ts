@@ -15,6 +15,7 @@ export function seenOfState(state: ModelState) {
     defaultBy: model?.default_set_by ?? null,
     aliases: { ...model?.aliases },
     production: [...(model?.production ?? [])],
+    alerts: [...state.alerts.keys()].toSorted(),
     versions: byKey(state.versions, (version) => ({
       stage: version.stage,
       readiness: version.readiness,
@@ -55,6 +56,7 @@ export function seenOnPaper(registry: Registry): ReturnType<typeof seenOfState> 
     defaultBy: registry.defaultBy,
     aliases: Object.fromEntries(registry.aliases),
     production: registry.production,
+    alerts: [...registry.alerts].toSorted(),
     versions: byKey(
       registry.versions.map((version) => [version.number, version]),
       ({ stage, readiness, active, deleted, holds }) => ({
