@@ -6,6 +6,7 @@ import type { EventLog } from '#events/log.ts';
 import type { Retention } from '#events/policy/retention.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
+import type { HttpServer } from '#infra/http/server.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import type { Migrations } from '#infra/postgres/migrate.ts';
@@ -13,10 +14,12 @@ import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import { archiveBy } from './archive.ts';
 import type { ArchiveVersion } from './archive.ts';
+import { openCounts } from './counts.ts';
 import { consumeLog, consumeTopic } from './consume.ts';
 import type { Intake, Lag } from './consume.ts';
 import { openDueTimes } from './due-times.ts';
 import { retentionMetrics } from './metrics.ts';
+import { retentionStatsRoutes } from './routes/stats.ts';
 import { orderByHttp } from './order.ts';
 import { openPolicies } from './policies.ts';
 import { openSweep } from './sweep.ts';
@@ -68,6 +71,8 @@ export function retentionApp(deps: {
   let sweeping: Promise<void> = Promise.resolve();
   let lastSweep: { at: string; outcome: string } | null = null;
   const metrics = retentionMetrics(deps.registry, () => intake?.lag() ?? noLag);
+  const keepingOf = openPolicies(deps.log, kept);
+  const count = openCounts({ pool, log: deps.log, keepingOf, clock });
   const sweep = openSweep({
     log: deps.log,
     dueTimes,
@@ -75,7 +80,7 @@ export function retentionApp(deps: {
     timeOut: deps.timeOut,
     raiseSunset: deps.raiseSunset,
     settle: deps.settle,
-    keepingOf: openPolicies(deps.log, kept),
+    keepingOf,
     deploymentTimeoutHours,
     clock,
     failpoint,
@@ -119,6 +124,9 @@ export function retentionApp(deps: {
         logger.warn({ err: error }, 'a sweep failed; the next will try again');
       }
       lastSweep = { at: clock.now().toISOString(), outcome };
+      await dueTimes
+        .swept(lastSweep.at, outcome)
+        .catch((error: unknown) => logger.warn({ err: error }, 'a sweep was not written down'));
       const pauseMs = deps.sweepSeconds * 1_000;
       const untilNextMs = outcome === 'ok' ? pauseMs : Math.min(pauseMs, retryAfterMs);
       await delay(untilNextMs, undefined, { signal }).catch(() => undefined);
@@ -126,6 +134,18 @@ export function retentionApp(deps: {
   }
 
   return {
+    /** Every route of this service; mount under `/api/v1` and, for document [2], without a prefix. */
+    routes(server: HttpServer): void {
+      retentionStatsRoutes(server, {
+        kept,
+        countVersions: async (principal) => {
+          // a policy that was set just now counts
+          await dueTimes.adoptPolicies();
+          return await count(principal);
+        },
+      });
+    },
+
     /** Begins to read and to sweep, in the background. */
     start(): void {
       intake =
@@ -172,7 +192,8 @@ export const retentionByHttp = ({
   serviceKey,
   ...deps
 }: Omit<Parameters<typeof retentionApp>[0], 'archive' | 'timeOut' | 'raiseSunset' | 'settle'> & {
-  commandApiUrl: string;
+  /** Asked for at each order, as one process knows it only when it listens. */
+  commandApiUrl: () => string;
   serviceKey: string;
 }) => {
   const order = orderByHttp({ apiUrl: commandApiUrl, serviceKey });

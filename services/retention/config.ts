@@ -1,5 +1,6 @@
 // The retention service's settings.
 import { z } from 'zod';
+import { identitySettings } from '#infra/auth/settings.ts';
 import { allSettings, pickSettings } from '#infra/settings.ts';
 
 const ownPort = '8005';
@@ -11,7 +12,6 @@ export const settings = {
     'DATABASE_POOL_SIZE',
     'KAFKA_BROKERS',
     'KAFKA_TOPIC_PREFIX',
-    'KAFKA_TOPIC_PREFIX',
     'LOG_LEVEL',
     'MODELOG_SERVICE_KEY',
     'COMMAND_API_URL',
@@ -19,6 +19,7 @@ export const settings = {
     'RETENTION_SWEEP_SECONDS',
     'DEPLOYMENT_TIMEOUT_HOURS',
   ),
+  ...identitySettings,
   PORT: {
     ...allSettings.PORT,
     schema: z

@@ -109,6 +109,8 @@ export type DueTimes = {
   release: (streams: readonly string[], now: Date) => Promise<void>;
   /** How many streams must be looked at now. */
   countDue: (now: Date) => Promise<number>;
+  /** Writes down how a sweep ended. */
+  swept: (at: string, outcome: string) => Promise<void>;
   /** Writes what is gathered a last time. */
   close: () => Promise<void>;
 };
@@ -187,8 +189,9 @@ export function openDueTimes(
     }, writeDelayMs);
   };
 
-  /** Every model stream from one on, up to another, is looked at by the next sweep. */
+  /** Every model stream from one on, up to another, is looked at by the next sweep, and counted anew. */
   async function forget(from: string, to: string): Promise<void> {
+    await pool.query('delete from retention.counts where stream > $1 and stream < $2', [from, to]);
     let last: string | null = from;
     while (last !== null) {
       const { rows }: { rows: { last: string | null }[] } = await pool.query(forgetStatement, [
@@ -240,6 +243,7 @@ export function openDueTimes(
       }
       for (const tenant of tenants) await forget(`model:${tenant}:`, `model:${tenant};`);
       await bringForward(models, new Date(0));
+      await pool.query('delete from retention.counts where stream = any($1)', [models]);
       await pool.query(
         `insert into retention.reckoned_policies (stream, version) select * from unnest($1::text[], $2::integer[])
          on conflict (stream) do update set version = excluded.version`,
@@ -299,6 +303,14 @@ export function openDueTimes(
         values: [now],
       });
       return Number(rows[0]!.count);
+    },
+
+    async swept(at, outcome) {
+      await pool.query(
+        `insert into retention.last_sweep (ended_at, outcome) values ($1, $2)
+         on conflict (only_row) do update set ended_at = excluded.ended_at, outcome = excluded.outcome`,
+        [at, outcome],
+      );
     },
 
     async close() {

@@ -1,5 +1,6 @@
 // Retention as a process of its own.
 import { registryRetention } from '#events/policy/retention.ts';
+import { tokenVerifiersOf } from '#infra/auth/settings.ts';
 import { openReaderPlatform, serveHttp } from '#infra/platform.ts';
 import { readSettings, runService } from '#infra/process.ts';
 import { retentionByHttp, retentionMigrations } from './app.ts';
@@ -26,7 +27,7 @@ await runService(async () => {
   });
   const app = retentionByHttp({
     ...platform,
-    commandApiUrl: config.COMMAND_API_URL,
+    commandApiUrl: () => config.COMMAND_API_URL,
     serviceKey,
     kept: registryRetention(config.DEFAULT_RETENTION_COUNT),
     sweepSeconds: config.RETENTION_SWEEP_SECONDS,
@@ -37,7 +38,9 @@ await runService(async () => {
     title: 'Modelog retention',
     host: config.HOST,
     port: config.PORT,
-    routes: () => undefined,
+    identity: tokenVerifiersOf(config),
+    routes: app.routes,
+    bareRoutes: app.routes,
     dependencies: async () => app.health(),
   });
   app.start();

@@ -38,9 +38,9 @@ class OrderFailed extends Error {
 }
 
 /** Orders by HTTP, with the key of a service: only that role may say why. */
-export function orderByHttp(options: { apiUrl: string; serviceKey: string }): GiveOrder {
+export function orderByHttp(options: { apiUrl: () => string; serviceKey: string }): GiveOrder {
   return async ({ path, body, decidedOn, decision }, signal) => {
-    const url = new URL(`/api/v1${path}`, options.apiUrl);
+    const url = new URL(`/api/v1${path}`, options.apiUrl());
     const request = {
       method: 'POST',
       headers: {

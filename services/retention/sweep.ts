@@ -1,16 +1,15 @@
 // Looks at the models whose time has come: folds each from the log, judges, has archived what is due, notes the next time.
 import { assert, AssertionFailed } from '#events/decider.ts';
 import type { EventLog } from '#events/log.ts';
-import { modelDecider } from '#events/model/decide.ts';
 import { due, shortestAgeMs } from '#events/model/due.ts';
 import type { DueVersion } from '#events/model/due.ts';
-import type { RecordedModelEvent } from '#events/model/events.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { parseStream } from '#events/names.ts';
-import { UnreadableEvent, upcast } from '#events/upcasters.ts';
+import { UnreadableEvent } from '#events/upcasters.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import type { ArchiveVersion } from './archive.ts';
+import { fold } from './fold.ts';
 import { overdue } from './overdue.ts';
 import type { OverdueDeployment } from './overdue.ts';
 import type { KeepingOf } from './policies.ts';
@@ -230,10 +229,3 @@ const earliest = (left: string | null, right: string | null): string | null =>
 /** A history that cannot be folded stays so, and keeps nobody else waiting; any other failure meets every stream. */
 const isOfTheStream = (error: unknown): boolean =>
   error instanceof AssertionFailed || error instanceof UnreadableEvent;
-
-async function fold(log: Pick<EventLog, 'readStream'>, stream: string): Promise<ModelState> {
-  const state = modelDecider.initial();
-  for (const event of await log.readStream(stream, 0))
-    modelDecider.evolve(state, upcast(event) as RecordedModelEvent);
-  return state;
-}

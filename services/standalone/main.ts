@@ -94,7 +94,17 @@ await runService(async () => {
     await projector.start();
     closing.push(projector.stop);
 
-    let retention: ReturnType<typeof retentionByHttp> | null = null;
+    let address = '';
+    const retention = retentionByHttp({
+      ...platform,
+      log: commandApi.log,
+      kafka,
+      commandApiUrl: () => address,
+      serviceKey,
+      kept,
+      sweepSeconds: config.RETENTION_SWEEP_SECONDS,
+      deploymentTimeoutHours: config.DEPLOYMENT_TIMEOUT_HOURS,
+    });
     const http = await serveHttp(platform, {
       name: 'modelog',
       title: 'Modelog',
@@ -104,34 +114,27 @@ await runService(async () => {
       routes(server) {
         commandApi.routes(server);
         projector.routes(server);
+        retention.routes(server);
       },
       bareRoutes(server) {
         commandApi.bareRoutes(server);
         projector.bareRoutes(server);
+        retention.routes(server);
       },
       dependencies: async () => ({
         ...(await commandApi.health()),
         ...(await projector.health()),
-        ...retention?.health(),
+        ...retention.health(),
       }),
       endStreams: commandApi.endStreams,
     });
 
-    retention = retentionByHttp({
-      ...platform,
-      log: commandApi.log,
-      kafka,
-      commandApiUrl: http.address,
-      serviceKey,
-      kept,
-      sweepSeconds: config.RETENTION_SWEEP_SECONDS,
-      deploymentTimeoutHours: config.DEPLOYMENT_TIMEOUT_HOURS,
-    });
+    address = http.address;
     retention.start();
     // retention asks over HTTP, so it ends before the server does
     closing.push(http.close, retention.stop);
 
-    process.stdout.write(welcome({ address: http.address, dataDir, adminKey, parts }));
+    process.stdout.write(welcome({ address, dataDir, adminKey, parts }));
     return { stop };
   } catch (error) {
     await stop();

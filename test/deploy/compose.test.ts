@@ -163,6 +163,8 @@ describe('the proxy', () => {
     expect(named).toEqual([
       ['command-api', defaultPorts['command-api']],
       ['command-api', defaultPorts['command-api']],
+      ['command-api', defaultPorts['command-api']],
+      ['retention', defaultPorts.retention],
       ['projector', defaultPorts.projector],
     ]);
   });

@@ -1,4 +1,6 @@
 // Every route declares who may call it, and every call of the contract has a route.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Pool } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { permissions } from '#events/access.ts';
@@ -14,6 +16,7 @@ import { openLogger } from '#infra/telemetry/logger.ts';
 import { Registry, requestMetrics } from '#infra/telemetry/metrics.ts';
 import { commandApiApp } from '#services/command-api/app.ts';
 import { projectorApp } from '#services/projector/app.ts';
+import { retentionByHttp } from '#services/retention/app.ts';
 
 type Route = { method: string; url: string; permission: RouteAccess | undefined };
 
@@ -68,17 +71,32 @@ async function routesOf(register: (server: HttpServer) => void, prefix = ''): Pr
   return routes;
 }
 
-async function everyRoute(): Promise<Route[]> {
+/** The routes of each service, by the name that it has behind the proxy. */
+async function routesByService(): Promise<Record<string, Route[]>> {
   const commandApi = commandApiApp({ ...common, registry: new Registry() });
   const log = openPostgresLog({ url: databaseUrl, pool, failpoint, onError: () => undefined });
   const projector = projectorApp({ ...common, registry: new Registry(), log });
-  const routes = await Promise.all([
-    routesOf((server) => commandApi.routes(server), '/api/v1'),
-    routesOf((server) => commandApi.bareRoutes(server)),
-    routesOf((server) => projector.routes(server), '/api/v1'),
-  ]);
-  return routes.flat();
+  const retention = retentionByHttp({
+    ...common,
+    registry: new Registry(),
+    log,
+    deploymentTimeoutHours: 24,
+    sweepSeconds: 60,
+    commandApiUrl: () => '',
+    serviceKey: '',
+  });
+  const mounted = async (
+    routes: (server: HttpServer) => void,
+    bare: (server: HttpServer) => void,
+  ) => (await Promise.all([routesOf(routes, '/api/v1'), routesOf(bare)])).flat();
+  return {
+    'command-api': await mounted(commandApi.routes, commandApi.bareRoutes),
+    projector: await mounted(projector.routes, projector.bareRoutes),
+    retention: await mounted(retention.routes, retention.routes),
+  };
 }
+
+const everyRoute = async (): Promise<Route[]> => Object.values(await routesByService()).flat();
 
 /** The calls of the REST contract that this version answers. */
 const contract = `
@@ -100,7 +118,7 @@ GET /models/:model/compare · GET /models/:model/lineage/:version · POST /model
 GET /models/name/:name · POST /versions · GET /versions · GET /versions/:id
 GET /models/:model/timeline · GET /stats · GET /events · GET /events/:id
 POST /api-keys · GET /api-keys · DELETE /api-keys/:id · POST /training-completed
-POST /retention/plan · POST /retention/apply · POST /models/archive · GET /retention/policies/:scope · PUT /retention/policies/:scope
+POST /retention/plan · POST /retention/apply · GET /retention/stats · POST /models/archive · GET /retention/policies/:scope · PUT /retention/policies/:scope
 GET /policies/:scope · PUT /policies/:scope · GET /models/:model/policy
 POST /models/:model/versions/:version/promotion-requests · GET /promotion-requests · GET /promotion-requests/:id
 POST /promotion-requests/:id/decision · POST /promotion-requests/:id/withdraw
@@ -134,6 +152,38 @@ test('every call of the contract has its route', async () => {
   const there = new Set((await everyRoute()).map(({ method, url }) => `${method} ${url}`));
   expect(contract.length).toBeGreaterThan(25);
   expect(contract.filter((call) => !there.has(call.replace(' /', ' /api/v1/')))).toEqual([]);
+});
+
+/** The service that a GET of a path goes to behind the proxy: the first whose matcher holds it. */
+function proxied(caddyfile: string, path: string): string {
+  const matchers = [...caddyfile.matchAll(/^\s*@(\w+) path (.+)$/gm)];
+  for (const [, name, patterns] of matchers) {
+    const isMatched = patterns!
+      .split(' ')
+      .some((pattern) => new RegExp(`^${pattern.replaceAll('*', '[^/]+')}$`).test(path));
+    const service = new RegExp(`handle @${name} \\{\\s*import service ([\\w-]+):`).exec(caddyfile);
+    if (isMatched) return service![1]!;
+  }
+  return /^\thandle \{\s*import service ([\w-]+):/m.exec(caddyfile)![1]!;
+}
+
+test('behind the proxy each read goes to the service that answers it', async () => {
+  const caddyfile = readFileSync(
+    path.join(import.meta.dirname, '../../infra/deploy/Caddyfile'),
+    'utf8',
+  );
+  const wrong: string[] = [];
+  let seen = 0;
+  for (const [service, routes] of Object.entries(await routesByService()))
+    for (const { method, url } of routes) {
+      if (method !== 'GET') continue;
+      seen += 1;
+      const asked = url.replaceAll(/:\w+/g, 'x');
+      if (proxied(caddyfile, asked) !== service) wrong.push(`${url} of ${service}`);
+    }
+  expect(seen).toBeGreaterThan(30);
+  expect(wrong).toEqual([]);
+  expect(proxied(caddyfile, '/api/v1/models')).toBe('projector');
 });
 
 describe('a violation is found', () => {

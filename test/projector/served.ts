@@ -14,6 +14,7 @@ import { openLogger } from '#infra/telemetry/logger.ts';
 import { Registry, requestMetrics } from '#infra/telemetry/metrics.ts';
 import { commandApiApp } from '#services/command-api/app.ts';
 import { projectorApp, viewsMigrations } from '#services/projector/app.ts';
+import { retentionByHttp, retentionMigrations } from '#services/retention/app.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 
 const adminKey = 'admin-key-of-a-test-0123456789abcdef';
@@ -32,6 +33,7 @@ export async function serveRegistry(
   const { url } = database;
   await migrate(url, logMigrations);
   await migrate(url, viewsMigrations);
+  await migrate(url, retentionMigrations);
   const logger = openLogger('silent');
   const onError = (): void => undefined;
   const pool = openPool({ url, name: 'test', role: 'modelog_service', size: 10, onError });
@@ -52,6 +54,18 @@ export async function serveRegistry(
   const { log } = commandApi;
   const projector = projectorApp({ ...common, log, kafka, failpoint });
   await projector.start();
+  // it answers, and does not sweep
+  const retention = retentionByHttp({
+    ...common,
+    log,
+    kafka: null,
+    failpoint,
+    kept: registryRetention(),
+    deploymentTimeoutHours: 24,
+    sweepSeconds: 60,
+    commandApiUrl: () => '',
+    serviceKey: '',
+  });
   const audit = openAuditRecords(pool, onError);
   const server = buildServer({
     logger,
@@ -68,12 +82,14 @@ export async function serveRegistry(
     async (scope) => {
       commandApi.routes(scope);
       projector.routes(scope);
+      retention.routes(scope);
     },
     { prefix: '/api/v1' },
   );
   await server.register(async (scope) => {
     commandApi.bareRoutes(scope);
     projector.bareRoutes(scope);
+    retention.routes(scope);
   });
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
 

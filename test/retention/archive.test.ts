@@ -48,7 +48,9 @@ async function behind(troubles: Trouble[], key = serviceKey) {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const archive = archiveBy(orderByHttp({ apiUrl: `http://127.0.0.1:${port}`, serviceKey: key }));
+  const archive = archiveBy(
+    orderByHttp({ apiUrl: () => `http://127.0.0.1:${port}`, serviceKey: key }),
+  );
   return {
     met,
     archive: async (decidedOn: number) => {

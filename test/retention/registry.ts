@@ -127,7 +127,7 @@ export async function startRegistry() {
       } = {},
     ) {
       const today = { days: 0 };
-      const order = orderByHttp({ apiUrl, serviceKey });
+      const order = orderByHttp({ apiUrl: () => apiUrl, serviceKey });
       const real = archiveBy(order);
       const registry = new Registry();
       const app = retentionApp({
@@ -147,8 +147,22 @@ export async function startRegistry() {
         failpoint: options.failpoint ?? (() => undefined),
       });
       app.start();
-      closers.push(() => app.stop());
-      return { ...app, registry, onDay: (days: number) => void (today.days = days) };
+      const own = buildServer({
+        logger,
+        keyring: openKeyring(pool),
+        metrics: requestMetrics(new Registry()),
+      });
+      void own.register(async (scope) => app.routes(scope), { prefix: '/api/v1' });
+      closers.push(async () => {
+        await own.close();
+        await app.stop();
+      });
+      /** A GET of the service's own, with the admin key or another. */
+      const get = async (url: string, key = adminKey): Promise<Json> => {
+        const headers = { authorization: `Bearer ${key}` };
+        return (await own.inject({ method: 'GET', url: `/api/v1${url}`, headers })).json();
+      };
+      return { ...app, get, registry, onDay: (days: number) => void (today.days = days) };
     },
 
     async stop(): Promise<void> {
