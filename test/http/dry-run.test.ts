@@ -82,7 +82,7 @@ const others: Record<string, { body?: object; query?: string }> = {
 /** How much there is of everything that a write could leave. */
 async function stored(): Promise<Record<string, string>> {
   const tables = ['events', 'commands', 'claims', 'serials', 'audit_records', 'api_keys'];
-  const counts = [...tables, 'role_bindings', 'model_scopes'].map(
+  const counts = [...tables, 'role_bindings', 'model_scopes', 'retention_plans'].map(
     (table) => `(select count(*) from log.${table}) as ${table}`,
   );
   const { rows } = await registry.pool.query<Record<string, string>>(

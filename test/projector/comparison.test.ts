@@ -74,6 +74,14 @@ test('a change of the model is seen by the next comparison', async () => {
   expect(body['stream_version']).not.toBe(before.body['stream_version']);
 });
 
+test('versions are compared as they were then', async () => {
+  const then = await compare('versions=1,2');
+  const position = then.headers.get('x-position')!;
+  await registry.call('PATCH', `${path}/versions/2`, { metrics: { accuracy: 0.5 } });
+  expect((await compare('versions=1,2')).body['metrics']).not.toEqual(then.body['metrics']);
+  expect((await compare(`versions=1,2&as_of=${position}`)).body).toEqual(then.body);
+});
+
 test.each([
   ['', 422, '?versions'],
   ['versions=1', 422, '?versions'],

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Tokens } from '#infra/auth/tokens.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { Problem } from '#infra/http/problems.ts';
+import { bodyOf } from '../request.ts';
 
 export function tokenRoutes(server: HttpServer, { tokens }: { tokens: Tokens | null }): void {
   server.post(
@@ -22,11 +23,9 @@ export function tokenRoutes(server: HttpServer, { tokens }: { tokens: Tokens | n
       if (auth_method !== 'api_key' || key_id === null) throw new Problem('api_key_needed');
       if (tokens === null) throw new Problem('tokens_not_set_up');
       if (request.isDryRun)
-        return reply.send({
-          dry_run: true,
-          events: [],
-          resource: { access_token: null, token_type: 'Bearer' },
-        });
+        return reply.send(
+          bodyOf({ answer: { access_token: null, token_type: 'Bearer' }, would_write: [] }),
+        );
       const { token, expires_at } = await tokens.issue({ key_id, subject, tenant });
       return reply.code(201).send({
         access_token: token,

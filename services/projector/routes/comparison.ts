@@ -5,9 +5,10 @@ import type { WantedMetric } from '#events/model/comparison.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { filterText, pathPart, sendAbout } from './reading.ts';
+import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { filterText, pathPart, sendAbout, sendResource } from './reading.ts';
 import type { Reading } from './reading.ts';
+import { openThen } from './then.ts';
 
 /** An answer holds what differs between all of them, so there is an end to how many they are. */
 const comparedMax = 10;
@@ -21,6 +22,7 @@ const compareQuery = z
     version2: pathPart.optional(),
     metric: z.union([filterText, z.array(filterText).max(metricsAskedMax)]).optional(),
     ...freshnessQuery,
+    ...asOfQuery,
   })
   .superRefine(({ versions, version1, version2 }, context) => {
     const fault = (parameter: string, message: string): void =>
@@ -63,8 +65,36 @@ const named = ({ facts, stage, readiness, is_default }: Version) => ({
   is_default,
 });
 
+type Place = { model_id: string; name: string; position: number; stream_version: number };
+
+/** @throws Problem `invalid` where two names mean the same version */
+function comparisonResource(place: Place, compared: readonly Version[], query: CompareQuery) {
+  const numbers = new Set(compared.map(({ facts }) => facts.number));
+  if (numbers.size < compared.length)
+    throw new Problem('invalid', {
+      errors: [{ pointer: '?versions', message: 'must name each version once' }],
+    });
+  const { champion, ...comparison } = compareVersions(
+    compared.map(({ facts }) => facts),
+    wantedOf(query.metric),
+  );
+  const versions = compared.map(named);
+  const { by, outcome } = champion;
+  const best = versions.find(({ number }) => number === champion.number) ?? null;
+  return {
+    model_id: place.model_id,
+    model_name: place.name,
+    versions,
+    ...comparison,
+    champion: { by, outcome, version: best },
+    position: place.position,
+    stream_version: place.stream_version,
+  };
+}
+
 export function comparisonRoutes(server: HttpServer, reading: Reading): void {
   const { find, freshness } = reading;
+  const then = openThen(reading);
 
   server.get(
     '/models/:model/compare',
@@ -82,10 +112,15 @@ export function comparisonRoutes(server: HttpServer, reading: Reading): void {
     async (request, reply) => {
       const { principal, query } = request;
       const { model } = request.params;
+      const { versions: listed, version1, version2, as_of } = query;
+      const names = listed === undefined ? [version1!, version2!] : namesOf(listed);
+      if (as_of !== undefined) {
+        const asked = { model, versions: names };
+        const { place, versions } = await then.named(reply, principal, asked, as_of);
+        return sendResource(reply, comparisonResource(place, versions, query));
+      }
       const position = await waitUntilFresh(freshness, query, reply);
       return await sendAbout(reading, request, reply, { model, position }, async () => {
-        const { versions: listed, version1, version2 } = query;
-        const names = listed === undefined ? [version1!, version2!] : namesOf(listed);
         const found = await Promise.all(
           names.map(async (version) => {
             const one = await find.version(principal, model, version);
@@ -94,32 +129,12 @@ export function comparisonRoutes(server: HttpServer, reading: Reading): void {
             return { place: one.model, version: one.version };
           }),
         );
-        const numbers = new Set(found.map(({ version }) => version.facts.number));
-        if (numbers.size < found.length)
-          throw new Problem('invalid', {
-            errors: [{ pointer: '?versions', message: 'must name each version once' }],
-          });
         // where they were read in several moments, the answer is at least as new as the oldest of them
         const { place } = found.reduce((oldest, one) =>
           one.place.stream_version < oldest.place.stream_version ? one : oldest,
         );
-        const { champion, ...comparison } = compareVersions(
-          found.map(({ version }) => version.facts),
-          wantedOf(query.metric),
-        );
-        const versions = found.map(({ version }) => named(version));
-        const { by, outcome } = champion;
-        const best = versions.find(({ number }) => number === champion.number) ?? null;
-        const resource = {
-          model_id: place.model_id,
-          model_name: place.name,
-          versions,
-          ...comparison,
-          champion: { by, outcome, version: best },
-          position: place.position,
-          stream_version: place.stream_version,
-        };
-        return { place, resource };
+        const compared = found.map(({ version }) => version);
+        return { place, resource: comparisonResource(place, compared, query) };
       });
     },
   );

@@ -7,7 +7,7 @@ import type { Stage } from '#events/model/shapes.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { findVersion, findVersionOrTombstone, versionRefOf } from '#events/model/version-ref.ts';
 import { Problem } from '#infra/http/problems.ts';
-import type { Then } from '../as-of.ts';
+import type { ModelThen, Then } from '../as-of.ts';
 import { pageOf } from '../lists.ts';
 import type { Order, PageQuery } from '../lists.ts';
 import { encodedPage, sendJson, sendResource } from './reading.ts';
@@ -63,6 +63,14 @@ function lastInStage(versions: Iterable<Version>, stage: Stage): Version | null 
     )
       last = version;
   return last;
+}
+
+function demandVersion(state: ModelThen, named: string): Version {
+  const ref = versionRefOf(named);
+  const find = ref.by === 'id' ? findVersionOrTombstone : findVersion;
+  const version = find(state, ref);
+  if (version === null) throw new Problem('version_not_found', { version: named });
+  return version;
 }
 
 export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
@@ -139,11 +147,22 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       then: Then,
     ): Promise<FastifyReply> {
       const state = await modelThen(reply, caller, params.model, then);
-      const ref = versionRefOf(params.version);
-      const find = ref.by === 'id' ? findVersionOrTombstone : findVersion;
-      const version = find(state, ref);
-      if (version === null) throw new Problem('version_not_found', { version: params.version });
-      return sendResource(reply, versionResource(version, state.model));
+      return sendResource(
+        reply,
+        versionResource(demandVersion(state, params.version), state.model),
+      );
+    },
+
+    /** Several versions of one moment. @throws Problem `model_not_found`, `version_not_found`, `time_in_future` */
+    async named(
+      reply: FastifyReply,
+      caller: Principal,
+      params: { model: string; versions: readonly string[] },
+      then: Then,
+    ) {
+      const state = await modelThen(reply, caller, params.model, then);
+      const versions = params.versions.map((version) => demandVersion(state, version));
+      return { place: state.model, versions };
     },
   };
 }
