@@ -115,18 +115,40 @@ function withoutFlatView<Patch extends { metrics?: Metric[] | undefined }>(
   return isFlatView ? { ...patch, metrics: undefined } : patch;
 }
 
+/** Values of single metrics, as the flat view shows them; the others stay, in their splits too. */
+function withMetricValues<Patch extends { metrics?: Metric[] | undefined }>(
+  { facts }: Version,
+  patch: Patch,
+  values: Readonly<Record<string, number | null>>,
+): Patch {
+  const flat = flatMetrics(facts.metrics);
+  const changed = Object.entries(values).filter(([name, value]) => value !== (flat[name] ?? null));
+  if (changed.length === 0) return patch;
+  let metrics = facts.metrics;
+  for (const [name, value] of changed)
+    metrics =
+      value === null
+        ? metrics.filter((metric) => metric.name !== name)
+        : [
+            ...metrics.filter((metric) => metric.name !== name || metric.split !== null),
+            { name, split: null, value },
+          ];
+  return { ...patch, metrics };
+}
+
 /** New evidence about a rejected version opens its judgement again. */
 export function updateVersion(
   state: ModelState,
   version: Version,
   command: Extract<ModelCommand, { type: 'UpdateVersion' }>,
 ): Outcome {
-  const { is_default, patch, stated, reason } = command;
+  const { is_default, patch, metric_values = {}, stated, reason } = command;
   if (is_default === false && version.is_default)
     return { refusal: { code: 'immutable', fields: ['is_default'] } };
   const against = againstStated(state, version, stated ?? {});
   if (against !== null) return against;
-  const changes = changesOf(version.facts, withoutFlatView(version, patch));
+  const wanted = withMetricValues(version, withoutFlatView(version, patch), metric_values);
+  const changes = changesOf(version.facts, wanted);
   const events: ModelEvent[] = [];
   if (changes !== null) {
     events.push({ type: 'version.updated', data: { ...versionRef(version), ...changes } });

@@ -124,6 +124,8 @@ export type ModelCommand =
   | (OnVersion & {
       type: 'UpdateVersion';
       patch: VersionPatch;
+      /** Single metrics, where `metrics` is not replaced whole; null clears. */
+      metric_values?: Readonly<Record<string, number | null>>;
       is_default?: boolean | undefined;
       stated?: Stated;
     })

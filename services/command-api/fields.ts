@@ -94,6 +94,8 @@ export const shape = z.array(z.number()).max(listMax);
 
 const metricName = z.string().min(1).max(wordCharactersMax);
 export const metricValue = z.number({ error: 'must be a finite number' });
+/** Metrics that the documents name as fields of a version. */
+export const documentMetrics = ['accuracy', 'precision', 'recall', 'f1_score', 'mAP'] as const;
 const isSplit: ReadonlySet<string> = new Set(splits);
 
 /** Whether metrics without a split stand beside metrics by split. */

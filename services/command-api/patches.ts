@@ -1,11 +1,14 @@
 // What callers may change of a model, a version and a binding, and what they may only say as it is.
 import { z } from 'zod';
+import { flatMetrics } from '#events/model/metrics.ts';
 import { bindingStatuses } from '#events/model/binding-events.ts';
 import { namedBody, standsFor } from './document-names.ts';
 import {
   bindingFields,
+  documentMetrics,
   freeJson,
   freeObject,
+  metricValue,
   metricsOf,
   modelFields,
   modelName,
@@ -112,11 +115,6 @@ const versionStated = asStored(
   'input_shape',
   'output_shape',
   'metrics_by_split',
-  'accuracy',
-  'precision',
-  'recall',
-  'f1_score',
-  'mAP',
   'hyperparameters',
   'training_config',
   'runtime_environment',
@@ -139,12 +137,20 @@ const versionStated = asStored(
   'stream_version',
 );
 
+const metricFields = Object.fromEntries(
+  documentMetrics.map((name) => [
+    name,
+    metricValue.nullish().describe(`A document's name of \`metrics.${name}\`; the others stay`),
+  ]),
+) as Record<(typeof documentMetrics)[number], z.ZodOptional<z.ZodNullable<typeof metricValue>>>;
+
 /** null clears; `tags` and `metadata` merge by key, `metrics` are replaced whole. */
 export const versionPatchBody = namedBody(
   {
     description: versionFields.description,
     region: versionFields.region,
     metrics: versionFields.metrics,
+    ...metricFields,
     evaluated_at: versionFields.evaluated_at,
     eval_score: versionFields.eval_score,
     cost_per_1k: versionFields.cost_per_1k,
@@ -157,7 +163,19 @@ export const versionPatchBody = namedBody(
     ...versionStated,
   },
   { storage_uri: standsFor('artifact_uri', freeJson) },
-);
+).superRefine(({ metrics, ...body }, context) => {
+  if (metrics === undefined) return;
+  const flat = flatMetrics(metricsOf(metrics));
+  for (const name of documentMetrics)
+    if (body[name] !== undefined && body[name] !== (flat[name] ?? null))
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: `and metrics.${name} are one field, and must not differ`,
+      });
+});
+
+type MetricValues = Readonly<Record<string, number | null>>;
 
 export function versionPatchOf({
   reason: _reason,
@@ -165,9 +183,11 @@ export function versionPatchOf({
   metrics,
   ...body
 }: z.infer<typeof versionPatchBody>) {
-  const { changes, stated } = parted(body, versionStated);
-  const patch = { ...changes, metrics: metrics === undefined ? undefined : metricsOf(metrics) };
-  return { is_default, patch, stated };
+  const { changes: described, stated } = parted(body, versionStated);
+  const { changes, stated: single } = parted(described, metricFields);
+  if (metrics !== undefined)
+    return { is_default, patch: { ...changes, metrics: metricsOf(metrics) }, stated };
+  return { is_default, patch: changes, metric_values: single as MetricValues, stated };
 }
 
 const bindingStated = asStored(

@@ -232,6 +232,39 @@ describe('a version', () => {
         },
         testingStarted(1, 'rejected'),
       ));
+  test('that is measured anew in one metric keeps the others, and those by split', () => {
+    const test = { name: 'accuracy', split: 'test' as const, value: 0.8 };
+    const loss = { name: 'loss', split: null, value: 0.1 };
+    const recall = { name: 'recall', split: null, value: 0.5 };
+    given(registered(), versioned(1, { metrics: [test, loss, recall] }), defaultChanged(1, null))
+      .when({
+        type: 'UpdateVersion',
+        version,
+        patch: {},
+        metric_values: { accuracy: 0.9, recall: null, mAP: null },
+      })
+      .follows({
+        type: 'version.updated',
+        data: {
+          ...ref(1),
+          changed: { metrics: [test, loss, { name: 'accuracy', split: null, value: 0.9 }] },
+          previous: { metrics: [test, loss, recall] },
+        },
+      });
+  });
+  test('that is said to be as it is measured changes nothing', () =>
+    given(
+      registered(),
+      versioned(1, { metrics: [{ name: 'accuracy', split: 'test', value: 0.8 }] }),
+      defaultChanged(1, null),
+    )
+      .when({
+        type: 'UpdateVersion',
+        version,
+        patch: {},
+        metric_values: { accuracy: 0.8, recall: null },
+      })
+      .changesNothing());
   test('loses its approval', () =>
     given(...modelWith(1), approved(1, 'training'))
       .when({ type: 'RevokeApproval', version })

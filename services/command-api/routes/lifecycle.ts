@@ -10,7 +10,16 @@ import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { namedBody, standsFor } from '../document-names.ts';
-import { alias, prose, reasonBody, time, versionRefOf, word } from '../fields.ts';
+import {
+  bodyVersion,
+  bodyVersionRef,
+  alias,
+  prose,
+  reasonBody,
+  time,
+  versionRefOf,
+  word,
+} from '../fields.ts';
 import { commandHead } from '../request.ts';
 import {
   answeredProduction,
@@ -20,8 +29,6 @@ import {
   noQuery,
   pathPart,
   versionPath,
-  writtenRef,
-  writtenVersion,
 } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
@@ -73,9 +80,9 @@ const archiveBody = z
       .nullish(),
   })
   .nullish();
-const defaultBody = z.strictObject({ version: writtenVersion, reason: prose.nullish() });
+const defaultBody = z.strictObject({ version: bodyVersion, reason: prose.nullish() });
 const rollbackBody = z
-  .strictObject({ to: writtenVersion.nullish(), reason: prose.nullish() })
+  .strictObject({ to: bodyVersion.nullish(), reason: prose.nullish() })
   .nullish();
 const aliasPath = z.strictObject({ model: pathPart, alias });
 
@@ -276,7 +283,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     },
     async (request, reply) => {
       const head = commandHead(request, request.body);
-      const ref = writtenRef(request.body.version);
+      const ref = bodyVersionRef(request.body.version);
       return await askModel(
         ask,
         reply,
@@ -304,7 +311,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     async (request, reply) => {
       const head = commandHead(request, request.body);
       const { model, alias: name } = request.params;
-      const ref = writtenRef(request.body.version);
+      const ref = bodyVersionRef(request.body.version);
       return await askModel(
         ask,
         reply,
@@ -360,7 +367,7 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     async (request, reply) => {
       const head = commandHead(request, request.body);
       const to = request.body?.to ?? null;
-      const ref = to === null ? null : writtenRef(to);
+      const ref = to === null ? null : bodyVersionRef(to);
       const new_id = newId();
       return await askModel(
         ask,

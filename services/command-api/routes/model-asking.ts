@@ -8,7 +8,6 @@ import type { ModelEvent } from '#events/model/events.ts';
 import { versionResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
 import type { Ask } from '../ask.ts';
-import { word } from '../fields.ts';
 import { modelKind } from '../kinds.ts';
 import { commonOf, sendAnswer } from '../request.ts';
 import type { CommandHead } from '../request.ts';
@@ -27,11 +26,6 @@ export const pathPart = z
 export const modelPath = z.strictObject({ model: pathPart });
 export const versionPath = z.strictObject({ model: pathPart, version: pathPart });
 export const noQuery = z.strictObject({});
-
-/** A JSON number is the number, a string the label, then the number. */
-export const writtenVersion = z.union([z.int().positive(), word]);
-export const writtenRef = (version: z.infer<typeof writtenVersion>): VersionRef =>
-  typeof version === 'number' ? { by: 'number', number: version } : { by: 'text', text: version };
 
 type Place = { stream_version: number; position: number };
 export type Events = readonly RecordedEvent<ModelEvent>[];

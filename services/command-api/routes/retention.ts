@@ -2,23 +2,19 @@
 import { z } from 'zod';
 import { newestKeptMax, newestKeptMin } from '#events/policy/retention.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import { prose, word } from '../fields.ts';
+import { bodyVersion, bodyVersionRef, idOrSerial, prose, word } from '../fields.ts';
 import { bodyOf, commandHead, sendAnswer } from '../request.ts';
 import type { PlanRetention } from '../retention-planning.ts';
 import { oneArchived } from '../retention-orders.ts';
 import type { RetentionOrders } from '../retention-orders.ts';
-import { askModel, noQuery, writtenRef, writtenVersion } from './model-asking.ts';
+import { askModel, noQuery } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
-/** An id or a serial, never a name. */
-const modelId = z
-  .union([z.int().positive(), z.uuid(), z.string().regex(/^[0-9]{1,9}$/)])
-  .transform(String);
 const count = z.int().min(newestKeptMin).max(newestKeptMax);
 
 const planBody = z
   .strictObject({
-    model_id: modelId.optional(),
+    model_id: idOrSerial('model').optional(),
     model_name: word.optional(),
     retention_count: count.optional(),
     page_token: z.uuid().optional(),
@@ -31,7 +27,7 @@ const planBody = z
 const applyBody = z
   .strictObject({
     plan_id: z.uuid().optional(),
-    model_id: modelId.optional(),
+    model_id: idOrSerial('model').optional(),
     retention_count: count.optional(),
     reason: prose.nullish(),
   })
@@ -45,7 +41,7 @@ const applyBody = z
 const archiveBody = z
   .strictObject({
     model_name: word,
-    version: writtenVersion.optional(),
+    version: bodyVersion.optional(),
     keep: count.optional(),
     reason: prose.nullish(),
   })
@@ -126,7 +122,7 @@ export function retentionRoutes(
       const found = await resolve.model(head, model_name);
       if (version === undefined) return sendAnswer(reply, await orders.byCount(head, found, keep));
       const because = { cause: 'manual', rule: null, plan_id: null } as const;
-      const ref = writtenRef(version);
+      const ref = bodyVersionRef(version);
       return await askModel(
         ask,
         reply,
