@@ -1,6 +1,7 @@
 // Document [2], "AIVO Model Registry Service": its HTTP examples from an empty registry, where the first model and the first
 // version have the serial 1.
 import { expect, test } from 'vitest';
+import { eventually } from '#test/eventually.ts';
 import { itemsOf, startEmptyRegistry } from './registry.ts';
 import type { Body } from './registry.ts';
 
@@ -141,6 +142,16 @@ test.each(['', '/api/v1'])('its examples work under "%s"', async (base) => {
   expect(itemsOf(await ask(`GET ${base}/versions?model_id=1&stage=archived`))).toHaveLength(2);
   expect(await ask(`GET ${base}/stats`)).toMatchObject({
     versions_by_stage: { archived: 2, development: 3 },
+  });
+
+  // retention hears of a model within a second or two
+  await eventually(async () => {
+    expect(await ask(`GET ${base}/retention/stats`)).toMatchObject({
+      total_models: 1,
+      archived_versions: 2,
+      active_versions: 3,
+      default_retention_count: 3,
+    });
   });
 
   expect(await ask(`DELETE ${base}/models/1`)).toMatchObject({ id: model['id'], state: 'deleted' });
