@@ -14,6 +14,7 @@ import { memory } from './scenarios/memory.ts';
 import { ratio } from './scenarios/ratio.ts';
 import { reads } from './scenarios/reads.ts';
 import { rebuild } from './scenarios/rebuild.ts';
+import { strictPromotion } from './scenarios/strict-promotion.ts';
 import { workingDay } from './scenarios/working-day.ts';
 
 const scenarios: readonly Scenario[] = [
@@ -22,6 +23,7 @@ const scenarios: readonly Scenario[] = [
   workingDay,
   kafka,
   ratio,
+  strictPromotion,
   arrival,
   reads,
   rebuild,
@@ -44,7 +46,7 @@ const usage = `npm run bench [-- options] [scenario …]
 
 Runs the scenarios (all of them if none is named) against a system started for each, and prints a table.
 
-${scenarios.map(({ name, purpose }) => `  ${name.padEnd(12)} ${purpose}`).join('\n')}
+${scenarios.map(({ name, purpose }) => `  ${name.padEnd(16)} ${purpose}`).join('\n')}
 
   --seconds <n>  how long each load lasts (${secondsDefault})
   --rate <n>     requests per second instead of the scenario's own rates; may be given again

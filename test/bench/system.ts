@@ -46,10 +46,15 @@ export type System = {
   brokers: string[];
   /** What every process of the system is started with. */
   environment: NodeJS.ProcessEnv;
-  /** One request by the admin; throws if there is no answer in 30 s. */
-  ask(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** One request by the admin, or with another key; throws if there is no answer in 30 s. */
+  ask(method: string, path: string, body?: unknown, key?: string): Promise<Answer>;
   /** The same for a call that must succeed: throws with the answer if it is no 2xx. */
-  demand(method: string, path: string, body?: unknown): Promise<Record<string, unknown>>;
+  demand(
+    method: string,
+    path: string,
+    body?: unknown,
+    key?: string,
+  ): Promise<Record<string, unknown>>;
   /** One load by the admin in a driver process of its own. */
   load(config: Omit<DriverConfig, 'port' | 'headers'>): Promise<DriverResult>;
   lag(): Promise<Lag>;
@@ -107,11 +112,16 @@ export async function startSystem(
   let server = await start();
   bench.endings.defer(() => server.end(endingLadder));
 
-  const ask = async (method: string, path: string, body?: unknown): Promise<Answer> => {
+  const ask = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    key = adminKey,
+  ): Promise<Answer> => {
     const response = await fetch(base + path, {
       method,
       headers: {
-        ...headers,
+        authorization: `Bearer ${key}`,
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       body: body === undefined ? null : JSON.stringify(body),
@@ -119,8 +129,8 @@ export async function startSystem(
     });
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
-  const demand = async (method: string, path: string, body?: unknown) => {
-    const answer = await ask(method, path, body);
+  const demand = async (method: string, path: string, body?: unknown, key?: string) => {
+    const answer = await ask(method, path, body, key);
     if (answer.status >= 300)
       throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body;

@@ -123,3 +123,15 @@ test('a promotion that failed is not built upon', () => {
     request.ended(request.kind === 'promote' ? 503 : 201);
   }
 });
+
+test('promotions take each waiting version once, from the one that is said on', () => {
+  const workload = makeWorkload(
+    workloadSchema.parse({ name: 'promotions', run: 'strict', from: 7 }),
+  );
+  const requests = [workload.next(), workload.next()];
+  expect(requests.map(({ path }) => path)).toEqual([
+    '/api/v1/models/strict-7/versions/1/promote',
+    '/api/v1/models/strict-8/versions/1/promote',
+  ]);
+  expect(requests[0]!.body).toContain('"to_stage":"production"');
+});

@@ -48,6 +48,9 @@ export const workloadSchema = z.discriminatedUnion('name', [
     versions: z.int().min(2).max(1_000_000),
   }),
   z.strictObject({ name: z.literal('versions-of-one-model'), run, model: z.string().min(1) }),
+  z.strictObject({ name: z.literal('registrations'), run }),
+  /** Of the first version of each model `<run>-<n>`, from the n-th on. */
+  z.strictObject({ name: z.literal('promotions'), run, from: models }),
 ]);
 export type WorkloadOptions = z.input<typeof workloadSchema>;
 
@@ -67,6 +70,10 @@ export function makeWorkload(options: z.output<typeof workloadSchema>): Workload
       return new Insight(options);
     case 'versions-of-one-model':
       return new VersionsOfOneModel(options.run, options.model);
+    case 'registrations':
+      return new Registrations(options.run);
+    case 'promotions':
+      return new Promotions(options.run, options.from);
   }
 }
 
@@ -463,6 +470,46 @@ class VersionsOfOneModel implements Workload {
 
   facts(): Record<string, number> {
     return { versions: this.model.versions };
+  }
+}
+
+/** New models and nothing else. */
+class Registrations implements Workload {
+  private readonly run: string;
+  private readonly models: Model[] = [];
+  private registers = 0;
+
+  constructor(run: string) {
+    this.run = run;
+  }
+
+  next(): WorkloadRequest {
+    const n = this.registers++;
+    return new Register(new Model(`${this.run}-${n}`), n, this.models);
+  }
+
+  facts(): Record<string, number> {
+    return { registered: this.registers };
+  }
+}
+
+/** Models whose first version waits in staging for its promotion to production, each once. */
+class Promotions implements Workload {
+  private readonly run: string;
+  private following: number;
+
+  constructor(run: string, from: number) {
+    this.run = run;
+    this.following = from;
+  }
+
+  next(): WorkloadRequest {
+    const model = new Model(`${this.run}-${this.following++}`);
+    return new Promote(model, { label: '1', stage: 'staging' }, 'production');
+  }
+
+  facts(): Record<string, number> {
+    return { following: this.following };
   }
 }
 
