@@ -59,6 +59,8 @@ export function statusOf({ stage, readiness }: Version): string {
   return readiness === 'rejected' ? 'testing' : readiness;
 }
 
+const only = <Item>(items: readonly Item[]): Item | null => (items.length === 1 ? items[0]! : null);
+
 /** A version under its model, of which name and place in the stream are shown. */
 export function versionResource(version: Version, model: Pick<Model, 'name'> & StreamPlace) {
   const { facts } = version;
@@ -116,6 +118,8 @@ export function versionResource(version: Version, model: Pick<Model, 'name'> & S
     slo_ok: facts.slo_ok,
     runtime_environment: facts.runtime_environment,
     lineage: facts.lineage,
+    data_version: only(facts.lineage.data_versions),
+    code_version: facts.lineage.code_version,
     release_notes: facts.release_notes,
     deployed_to: [...new Set(deployed.map((deployment) => deployment.environment))],
     deployment_config: deployed.at(-1)?.config ?? null,

@@ -119,6 +119,8 @@ const versionStated = asStored(
   'training_config',
   'runtime_environment',
   'lineage',
+  'data_version',
+  'code_version',
   'deployed_to',
   'deployment_config',
   'created_at',

@@ -39,7 +39,8 @@ test.each(['/api/v1', ''])('its examples work under "%s"', async (base) => {
       stage: 'development',
       metrics: { accuracy: 0.9 + number / 100, precision: 0.93, recall: 0.94 },
       hyperparameters: example.hyperparameters,
-      lineage: { data_versions: ['v1.2.3'], code_version: 'abc123' },
+      data_version: 'v1.2.3',
+      code_version: 'abc123',
       tags: example.tags,
     });
   expect(await ask(`GET ${model}`)).toMatchObject({

@@ -260,3 +260,23 @@ describe('a transition', () => {
     ).toEqual(['/new_stage']);
   });
 });
+
+test('the reference of the API shows the names of the documents, with what they stand for', async () => {
+  const { body } = await api.ask('GET', '/openapi.json');
+  type Schema = { properties: Record<string, { description?: string; enum?: string[] }> };
+  const bodyOf = (path: string) => {
+    const paths = body['paths'] as unknown as Record<
+      string,
+      { post: { requestBody: { content: { 'application/json': { schema: Schema } } } } }
+    >;
+    return paths[`/api/v1${path}`]!.post.requestBody.content['application/json'].schema.properties;
+  };
+  for (const path of ['/models/register', '/versions', '/models/{model}/versions'])
+    expect(bodyOf(path), path).toMatchObject({
+      hash: { description: "A document's name of `content_digest.sha256`" },
+      storage_uri: { description: "A document's name of `artifact_uri`" },
+      f1_score: { description: "A document's name of `metrics.f1_score`" },
+    });
+  expect(bodyOf('/deploy')).toHaveProperty('deployment_target');
+  expect(bodyOf('/models/transition')).toHaveProperty('new_stage');
+});

@@ -142,6 +142,8 @@ describe.each(['PATCH', 'PUT'])('%s of a version', (method) => {
     [{ content_digest: null }, 'content_digest'],
     [{ artifact_uri: 's3://elsewhere' }, 'artifact_uri'],
     [{ storage_uri: 's3://elsewhere' }, 'artifact_uri'],
+    [{ data_version: 'other' }, 'data_version'],
+    [{ code_version: 'other' }, 'code_version'],
     [{ model_id: 99_999 }, 'model_id'],
   ])('refuses %j', async (body, field) => {
     const { path } = await aVersion({ content_digest: { sha256: 'a'.repeat(64) } });
