@@ -7,7 +7,7 @@ import { startSystem } from '../system.ts';
 import { modelBody, versionBody } from '../workloads.ts';
 
 const models = 100_000;
-const rate = 100;
+const rate = 50;
 const p99MsMax = 50;
 const warmSeconds = 5;
 
