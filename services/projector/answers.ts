@@ -98,10 +98,8 @@ export function openAnswers(): Answers {
   const models = new LRUCache<string, KeptModel>({
     maxSize: keptCharactersMax,
     sizeCalculation: ({ shown }) => shown.json.length + keptOverhead,
-    dispose: ({ shown }, stream) => {
-      for (const reference of referencesOf(shown))
-        if (found.get(reference) === stream) found.delete(reference);
-    },
+    noDisposeOnSet: true,
+    dispose: ({ shown }) => loseReferences(shown),
   });
   const answers = new LRUCache<string, KeptAnswer>({
     maxSize: keptCharactersMax,
@@ -115,9 +113,18 @@ export function openAnswers(): Answers {
   let horizon = 0;
   let through: number | null = null;
 
+  function loseReferences(shown: ShownModel): void {
+    for (const reference of referencesOf(shown))
+      if (found.get(reference) === shown.stream) found.delete(reference);
+  }
+
   function put(shown: ShownModel): KeptModel {
     const kept = { shown };
+    const before = models.peek(shown.stream)?.shown;
     models.set(shown.stream, kept);
+    // nearly every change leaves a model the name that it had
+    if (before?.name === shown.name && before.state === shown.state) return kept;
+    if (before !== undefined) loseReferences(before);
     for (const reference of referencesOf(shown)) found.set(reference, shown.stream);
     return kept;
   }

@@ -39,6 +39,7 @@ import { versionReadRoutes } from './routes/versions.ts';
 import { shareAnswers } from './share-answers.ts';
 import { projectInThread } from './thread.ts';
 import { readTotals } from './totals.ts';
+import type { Totals } from './totals.ts';
 import { findViewPosition } from './view-position.ts';
 import { views } from './views.ts';
 import { openWriter, viewsConnection } from './writer.ts';
@@ -56,6 +57,8 @@ export const viewsMigrations: Migrations = {
 
 /** Reads of one moment go together, so a few connections carry them all. */
 const readConnectionsMax = 6;
+/** Counting all there is reads every counter; nobody who watches needs it more often. */
+const totalsKeptForMs = 1_000;
 /** Who reads is answered within 2 s, also when the database is gone without a word; the client's own limit is 1 s more. */
 const readTimeoutMs = 1_000;
 
@@ -118,8 +121,16 @@ export function projectorApp(deps: {
     return {
       lag: { events: Math.max(0, head - position), seconds: Math.max(0, behindMs / 1_000) },
       parkedStreams: await countParkedStreams(readPool),
-      totals: await readTotals(reader, null),
+      totals: await totalsNow(),
     };
+  }
+
+  let totals: Promise<Totals> | null = null;
+  function totalsNow(): Promise<Totals> {
+    totals ??= readTotals(reader, null).finally(() =>
+      setTimeout(() => (totals = null), totalsKeptForMs).unref(),
+    );
+    return totals;
   }
 
   const observer: Observer = {
