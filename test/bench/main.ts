@@ -99,16 +99,19 @@ async function main(): Promise<number> {
       });
       const isShort = seconds < secondsDefault || events < eventsDefault;
       measured.push({ scenario: scenario.name, seconds, rows: isShort ? rows.map(marked) : rows });
-      console.log(`\n${table([measured.at(-1)!])}`);
     } catch (cause) {
       // The other scenarios are worth having; the exit code tells of this one.
       failures += 1;
-      if (!interrupted.signal.aborted) console.error(cause);
+      if (interrupted.signal.aborted) break;
+      console.error(cause);
+      measured.push({ scenario: scenario.name, seconds, rows: [notMeasured(scenario, cause)] });
     }
+    console.log(`\n${table([measured.at(-1)!])}`);
+    // At once, so that whatever ends a long run leaves what it has measured.
+    if (values.write) writeDocument(measured, command);
   }
   if (interrupted.signal.aborted) console.error(String(interrupted.signal.reason));
   if (measured.length > 1) console.log(table(measured));
-  if (values.write && measured.length > 0) writeDocument(measured, command);
   const isMissed = measured.some(({ rows }) =>
     rows.some(({ verdict }) => verdict.includes('MISS')),
   );
@@ -118,6 +121,12 @@ async function main(): Promise<number> {
 /** A figure of a run that is shorter than asked for is a hint and no proof. */
 function marked(row: Row): Row {
   return { ...row, verdict: `${row.verdict} (short run)` };
+}
+
+/** In the place of the rows of a scenario that failed, so that none from before are taken for its own. */
+function notMeasured({ purpose }: Scenario, cause: unknown): Row {
+  const [reason] = String(cause).split('\n');
+  return { what: purpose, measured: '–', must: '–', aim: '–', verdict: `NOT MEASURED: ${reason}` };
 }
 
 function scenarioOf(name: string): Scenario {

@@ -69,14 +69,16 @@ describe('a verdict', () => {
   });
 });
 
-test('the document keeps the rows of scenarios that did not run, and replaces those that did', () => {
+test('the document keeps its notes and the rows of scenarios that did not run, and replaces those that did', () => {
   const rowOf = (scenario: string, measured: string): Measured => ({
     scenario,
     seconds: 60,
     rows: [{ what: 'a | b', measured, must: '1', aim: '2', verdict: 'must met' }],
   });
   const first = updatedDocument('', [rowOf('durable', 'old'), rowOf('long-log', 'kept')], 'one');
-  const second = updatedDocument(first, [rowOf('durable', 'new')], 'two');
+  const noted = `${first}\n## What holds them\n\nThe disk.\n`;
+  const second = updatedDocument(noted, [rowOf('durable', 'new')], 'two');
+  expect(second).toMatch(/\n\n## What holds them\n\nThe disk\.\n$/);
   expect(second).toContain('| long-log | a \\| b (60 s) | kept |');
   expect(second).toContain('| durable | a \\| b (60 s) | new |');
   expect(second).not.toContain('| old |');

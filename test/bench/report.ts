@@ -24,7 +24,9 @@ export function machine(): string {
 /** The commit that is measured, marked if files were changed since. */
 export function commit(): string {
   const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8' }).trim();
-  const isChanged = git('status', '--porcelain', '--untracked-files=no') !== '';
+  // but for the page itself, which a run writes as it goes
+  const files = ['--', '.', ':!docs/benchmarks.md'];
+  const isChanged = git('status', '--porcelain', '--untracked-files=no', ...files) !== '';
   return git('rev-parse', '--short', 'HEAD') + (isChanged ? ' (changed)' : '');
 }
 
@@ -32,7 +34,7 @@ export function table(measured: readonly Measured[]): string {
   return heading + lines(measured).join('');
 }
 
-/** Writes the rows into docs/benchmarks.md; rows of scenarios that did not run now stay as they are. */
+/** Writes the rows into docs/benchmarks.md; rows of scenarios that did not run now, and the notes below the table, stay as they are. */
 export function writeDocument(measured: readonly Measured[], command: string): void {
   mkdirSync(dirname(document), { recursive: true });
   writeFileSync(document, updatedDocument(readOrEmpty(), measured, command));
@@ -49,6 +51,8 @@ export function updatedDocument(
     .split('\n')
     .filter((line) => /^\| [a-z-]+ \|/.test(line) && !ran.has(line.split(' | ')[0]!.slice(2)))
     .map((line) => `${line}\n`);
+  const notesAt = before.indexOf('\n## ');
+  const notes = notesAt === -1 ? '' : before.slice(notesAt);
   return `# Benchmarks
 
 What one machine did, by \`npm run bench\`; \`npm run bench -- --help\` lists the scenarios. Everything (system, PostgreSQL, Kafka
@@ -61,7 +65,7 @@ kafkajs consumer in its own process.
 
 Last run: \`${command}\` on ${machine()}.
 
-${heading}${[...kept, ...lines(measured)].join('')}`;
+${heading}${[...kept, ...lines(measured)].join('')}${notes}`;
 }
 
 function lines(measured: readonly Measured[]): string[] {
