@@ -203,6 +203,15 @@ export function openDueTimes(
     }
   }
 
+  /** The models that are in a project now; one that comes into it later is looked at for that. */
+  async function streamsIn(tenant: string, project: string): Promise<string[]> {
+    const { rows } = await pool.query<{ stream: string }>(
+      'select stream from log.model_scopes where tenant = $1 and scope = $2',
+      [tenant, project],
+    );
+    return rows.map(({ stream }) => stream);
+  }
+
   async function bringForward(streams: readonly string[], to: Date): Promise<void> {
     await pool.query(
       'update retention.due set next_check_at = least(next_check_at, $2) where stream = any($1)',
@@ -237,9 +246,10 @@ export function openDueTimes(
       const tenants = new Set<string>();
       for (const { stream } of rows.filter(({ is_otherwise }) => is_otherwise)) {
         const { tenant, id } = parseStream(stream)!;
-        // which models are in a project is not known here
-        if (id.startsWith('model:')) models.push(`model:${tenant}:${id.slice('model:'.length)}`);
-        else tenants.add(tenant);
+        if (id === 'tenant') tenants.add(tenant);
+        else if (id.startsWith('model:'))
+          models.push(`model:${tenant}:${id.slice('model:'.length)}`);
+        else models.push(...(await streamsIn(tenant, id)));
       }
       for (const tenant of tenants) await forget(`model:${tenant}:`, `model:${tenant};`);
       await bringForward(models, new Date(0));

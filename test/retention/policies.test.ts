@@ -76,8 +76,10 @@ describe('a sweep', () => {
   it('goes by the policy of the project in which the model is now', async () => {
     await registry.ask('/models', { name: 'churn', project: 'lab' });
     for (let made = 0; made < 4; made++) await registry.ask('/models/churn/versions', {});
-    await setRetention('project:lab', { age_days: { development: 100 } });
     const sweep = await sweeping();
+    await sweep.on(2);
+    await setRetention('project:lab', { age_days: { development: 100 } });
+    expect((await sweep.on(3)).looked_at).toBe(1);
     await sweep.on(31);
     expect(await registry.archived()).toEqual([]);
     await registry.ask('/models/churn', { project: 'other' }, 'PATCH');
