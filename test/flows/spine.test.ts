@@ -59,8 +59,12 @@ describe.each(['the log', 'Kafka'] as const)('with views from %s', (source) => {
   ): Promise<Reply> {
     const written = await ask(method, route, body);
     expect(written.status, JSON.stringify(written.body)).toBeLessThan(300);
-    const read = await ask('GET', readAt(written.body));
-    expect(read.headers.get('x-stale')).toBeNull();
+    // views that are far behind, as on a busy machine, are answered at once and say so: then it is asked again
+    const read = await eventually(async () => {
+      const answered = await ask('GET', readAt(written.body));
+      expect(answered.headers.get('x-stale')).toBeNull();
+      return answered;
+    });
     expect(read.body).toEqual(written.body);
     expect(read.headers.get('etag')).toBe(written.headers.get('etag'));
     expect(Number(read.headers.get('x-position'))).toBeGreaterThanOrEqual(
