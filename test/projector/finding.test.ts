@@ -159,6 +159,10 @@ test('what is deleted is shown by its id, and is in no list and no count', async
     expect(idsOf(await registry.get(`/models?${query}`)), query).toEqual([kept.id]);
   const listed = await registry.get('/models?page_size=1000');
   expect(idsOf(listed)).not.toContain(gone.id);
+  for (const query of ['stage=development', 'status=training', 'is_default=true'])
+    expect(idsOf(await registry.get(`/versions?${query}&page_size=1000`))).not.toContain(
+      version.id,
+    );
   for (const path of ['/versions', `/models/${kept.name}/versions`]) {
     const ids = idsOf(await registry.get(`${path}?page_size=1000`));
     expect(ids).not.toContain(version.id);

@@ -41,6 +41,8 @@ type ListQuery = Query & PageQuery & { model?: string | undefined };
 /** A filter twice: as conditions on a row `p` of the view, and on a row in memory. */
 type Filter<Part> = {
   conditions: () => ListOf['conditions'];
+  /** What counters know of how many there are in a tenant, if they do: rows are counted otherwise. */
+  total?: ListOf['total'];
   matches: (part: Part, at: string) => boolean;
 };
 
@@ -84,7 +86,7 @@ export function partsOf<Part>(reading: Reading, kind: Kind<Part>) {
   async function pageNow(
     caller: Principal,
     query: ListQuery,
-    { conditions }: Filter<Part>,
+    { conditions, total = null }: Filter<Part>,
   ): Promise<string> {
     const list: ListOf = {
       from,
@@ -98,7 +100,7 @@ export function partsOf<Part>(reading: Reading, kind: Kind<Part>) {
       ],
       seen: seenBy(caller),
       order,
-      total: null,
+      total: caller.sees === null && query.model === undefined ? total : null,
     };
     const page = await readList<Row>(reader, query, list);
     return encodedPage(page, (row) => resourceOf(caller.tenant, row));

@@ -4,6 +4,7 @@ import { statusOf } from '#events/model/resource.ts';
 import { stages } from '#events/model/shapes.ts';
 import type { Version } from '#events/model/version-row.ts';
 import type { ListOf } from '../lists.ts';
+import type { Dimension } from '../views/stats.ts';
 import { filterBoolean, isAsked, where } from './reading.ts';
 
 /** What a status means on the two axes that it is derived from. */
@@ -40,3 +41,20 @@ export const matchesVersion = (version: Version, asked: VersionFilters): boolean
   isAsked(asked.status, statusOf(version)) &&
   isAsked(asked.stage, version.stage) &&
   isAsked(asked.is_default, version.is_default);
+
+/** What counters know of how many a tenant has; those of deleted models are counted on, are few, and are taken off. */
+export function totalOf(
+  tenant: string,
+  { status, stage, is_default }: VersionFilters,
+): ListOf['total'] {
+  if (status !== undefined || is_default !== undefined) return null;
+  const [dimension, key]: [Dimension, string] =
+    stage === undefined ? ['versions', ''] : ['versions_by_stage', stage];
+  const gone = [...where('m.tenant = ?', tenant), ...conditionsOf({ stage })];
+  return {
+    sql: `select (select coalesce(sum(count), 0) from views.stats_gN where tenant = ? and dimension = ? and key = ?)
+      - (select count(*) from views.models_gN m join views.versions_gN p using (model_id)
+         where m.is_deleted and not p.is_deleted and ${gone.map(({ sql }) => sql).join(' and ')})`,
+    values: [tenant, dimension, key, ...gone.flatMap(({ values }) => values)],
+  };
+}

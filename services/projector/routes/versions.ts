@@ -23,7 +23,7 @@ import {
 } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { openThen } from './then.ts';
-import { conditionsOf, matchesVersion, versionFilters } from './version-filters.ts';
+import { conditionsOf, matchesVersion, totalOf, versionFilters } from './version-filters.ts';
 import type { VersionFilters } from './version-filters.ts';
 import { idOrSerial, versionIdOf } from './version-ids.ts';
 
@@ -168,6 +168,7 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
         { ...query, model: query.model_id },
         {
           conditions: () => [...where('not p.is_deleted'), ...conditionsOf(query)],
+          total: totalOf(principal.tenant, query),
           matches: (version) => version.deleted_at === null && matchesVersion(version, query),
         },
       ),
