@@ -185,10 +185,16 @@ async function walkToChildren(
 ): Promise<void> {
   let level = [root];
   for (let step = 0; level.length > 0; step++) {
-    const { children, isWhole } = await relatives.children(caller, level, childrenMax);
     const isBeyond = step === depth;
-    const whole = isBeyond ? [] : await relatives.read(distinct(children).slice(0, versionsMax));
-    const next = whole.filter((child) => graph.add(child));
+    const { children, areAll } = await relatives.children(caller, level, {
+      named: childrenMax,
+      whole: isBeyond ? 0 : versionsMax,
+    });
+    const next: Relative[] = [];
+    for (const { model_id, model_name, version } of children) {
+      const child = version && { model_id, model_name, version };
+      if (child !== null && graph.add(child)) next.push(child);
+    }
     for (const child of children) {
       const { model_id, number } = child;
       const drawn = graph.known(
@@ -197,12 +203,8 @@ async function walkToChildren(
       if (drawn !== undefined) graph.descend(idOf(child.parent), drawn);
       else graph.truncate(idOf(child.parent), 'children', nameOf(child));
     }
-    if (!isWhole) for (const parent of level) graph.leaveMore(idOf(parent), 'children');
+    if (!areAll) for (const parent of level) graph.leaveMore(idOf(parent), 'children');
     if (isBeyond) return;
     level = next;
   }
 }
-
-const distinct = (children: readonly Child[]): Child[] => [
-  ...new Map(children.map((child) => [`${child.model_id}/${child.number}`, child])).values(),
-];

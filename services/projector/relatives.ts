@@ -19,19 +19,19 @@ export type Child = {
   model_name: string;
   number: number;
   label: string | null;
+  /** The version whole; null beyond as many as were asked for whole. */
+  version: Version | null;
 };
 
 export type Relatives = {
   /** In the order of the references; null where there is none, or the caller may not see it. */
   parents: (caller: Caller, refs: readonly ParentRef[]) => Promise<(Relative | null)[]>;
-  /** A child of two of the versions is there twice. `isWhole`: there are no more. */
+  /** A child of two of the versions is there twice. `areAll`: there are no more. */
   children: (
     caller: Caller,
     of: readonly Relative[],
-    most: number,
-  ) => Promise<{ children: Child[]; isWhole: boolean }>;
-  /** The versions whole; children are never removed, so each is there. */
-  read: (children: readonly Omit<Child, 'parent'>[]) => Promise<Relative[]>;
+    most: { named: number; whole: number },
+  ) => Promise<{ children: Child[]; areAll: boolean }>;
 };
 
 export function openRelatives(reader: Reader): Relatives {
@@ -78,9 +78,11 @@ export function openRelatives(reader: Reader): Relatives {
           keysAsParent(tenant, parent.version.facts, parent.model_name).map((key) => [key, parent]),
         ),
       );
-      const rows = await reader.rows<Omit<Child, 'parent'> & { parents: string[] }>({
+      type Row = Omit<Child, 'parent' | 'version'> & { parents: string[]; state: string | null };
+      const rows = await reader.rows<Row>({
         name: 'children of versions',
-        text: `select v.model_id, m.name as model_name, v.number, v.label, v.parents
+        text: `select v.model_id, m.name as model_name, v.number, v.label, v.parents,
+                 case when row_number() over (order by v.model_id, v.number) <= $6 then v.state end as state
                from views.versions_gN v,
                  lateral (select name, team, project from views.models_gN
                    where model_id = v.model_id and tenant = $2 limit 1) m
@@ -91,30 +93,18 @@ export function openRelatives(reader: Reader): Relatives {
           tenant,
           sees && namesOf(sees, 'team'),
           sees && namesOf(sees, 'project'),
-          most + 1,
+          most.named + 1,
+          most.whole,
         ],
       });
-      const children = rows.slice(0, most).flatMap(({ parents, ...child }) => {
+      const children = rows.slice(0, most.named).flatMap(({ parents, state, ...child }) => {
+        const version = state === null ? null : (JSON.parse(state) as Version);
         const named = new Set(parents.map((key) => byKey.get(key)));
-        return of.filter((parent) => named.has(parent)).map((parent) => ({ ...child, parent }));
+        return of
+          .filter((parent) => named.has(parent))
+          .map((parent) => ({ ...child, version, parent }));
       });
-      return { children, isWhole: rows.length <= most };
-    },
-
-    async read(children) {
-      if (children.length === 0) return [];
-      const rows = await reader.rows<{ name: string; state: string }>({
-        name: 'versions by number',
-        text: `select k.name, v.state from unnest($1::uuid[], $2::integer[], $3::text[]) k(model_id, number, name),
-                 lateral (select state from views.versions_gN
-                   where model_id = k.model_id and number = k.number limit 1) v`,
-        values: [
-          children.map(({ model_id }) => model_id),
-          children.map(({ number }) => number),
-          children.map(({ model_name }) => model_name),
-        ],
-      });
-      return rows.map(({ name, state }) => relativeOf(name, state));
+      return { children, areAll: rows.length <= most.named };
     },
   };
 }
