@@ -22,8 +22,11 @@ import type { CommandHead } from './request.ts';
 import type { Found } from './resolve.ts';
 import { named } from './retention-judging.ts';
 import type { Judging } from './retention-judging.ts';
-import type { NamedVersion, RetentionPlans } from './retention-plans.ts';
+import type { NamedVersion, RetentionPlan, RetentionPlans } from './retention-plans.ts';
 import type { Streams } from './streams.ts';
+
+/** Appended side by side: enough for them to share batches, too few to crowd the queue. */
+const partsAtOnce = 8;
 
 type Events = readonly RecordedEvent<ModelEvent>[];
 type ArchivedVersion = NamedVersion &
@@ -60,6 +63,25 @@ const archivedBy = (state: ModelState, events: Events): ArchivedVersion[] =>
         : [],
     )
     .toSorted((left, right) => left.number - right.number);
+
+/** As many versions of a model as one append takes, from the so manieth that the plan names. */
+type PlanPart = { model_id: string; first: number; versions: readonly NamedVersion[] };
+type PartDone = {
+  model_id: string;
+  archived: ArchivedVersion[];
+  kept: KeptVersion[];
+  would_write: readonly ForetoldEvent[];
+  /** Why the registry could not go on; null where it could. */
+  stopped: Problem | null;
+};
+
+function partsOf({ models }: RetentionPlan): PlanPart[] {
+  const parts: PlanPart[] = [];
+  for (const { model_id, versions } of models)
+    for (let first = 0; first < versions.length; first += archivedMax)
+      parts.push({ model_id, first, versions: versions.slice(first, first + archivedMax) });
+  return parts;
+}
 
 const isFull = (appended: Answered<Appended> | null): boolean =>
   appended?.answer.archived.length === archivedMax;
@@ -174,55 +196,79 @@ export function openRetentionOrders(deps: {
     };
   }
 
+  /** One append of a plan: of these versions go those of which it still holds. */
+  async function carryOut(
+    head: CommandHead,
+    { model_id, first, versions }: PlanPart,
+    { plan_id, retention_count }: Pick<Wanted, 'plan_id' | 'retention_count'>,
+  ): Promise<PartDone> {
+    const numbers = versions.map(({ number }) => number);
+    const registry = judging.registryFor({ retention_count });
+    const key = `${plan_id}/${model_id}/${first}`;
+    const ids = {
+      command_id: commandIdOf('retention', head.tenant, head.principal.subject, key),
+      request_hash: key,
+    };
+    const found = { stream: modelStream(head.tenant, model_id) };
+    try {
+      const { answer, would_write } = await append(
+        head,
+        found,
+        // a dry run leaves no record under the plan
+        { ...(head.dry_run ? head : ids), expected_version: null },
+        { plan_id, retention_count, numbers, registry },
+      );
+      const { archived, left } = answer;
+      return { model_id, archived, kept: left, would_write: would_write ?? [], stopped: null };
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const isGone = error.code === 'model_not_found' || error.code === 'forbidden';
+      const kept = versions.map((version) => ({ ...version, because: error.code, uses: [] }));
+      return {
+        model_id,
+        archived: [],
+        kept: isGone ? kept : [],
+        would_write: [],
+        stopped: isGone ? null : error,
+      };
+    }
+  }
+
   /** What a plan says goes, as far as that still holds; what has changed since stays, and is told with why. */
   async function byPlan(
     head: CommandHead,
     plan_id: string,
   ): Promise<Pick<Answered<PlanDone>, 'answer' | 'would_write'>> {
-    const { retention_count, models } = await plans.find(head.tenant, plan_id, now());
-    const done: PlanDone = {
+    const plan = await plans.find(head.tenant, plan_id, now());
+    const { retention_count } = plan;
+    const parts = partsOf(plan);
+    const done: PartDone[] = [];
+    let stopped: Problem | null = null;
+    while (done.length < parts.length && stopped === null) {
+      const some = parts.slice(done.length, done.length + partsAtOnce);
+      const results = await Promise.all(
+        some.map((part) => carryOut(head, part, { plan_id, retention_count })),
+      );
+      done.push(...results);
+      stopped = results.find((part) => part.stopped !== null)?.stopped ?? null;
+    }
+    // where nothing was done there is nothing to tell but why
+    if (stopped !== null && done.every((part) => part.stopped !== null)) throw stopped;
+    const answer: PlanDone = {
       plan_id,
       retention_count,
-      archived: [],
-      kept: [],
-      appends: 0,
-      is_complete: true,
-      stopped_by: null,
+      archived: done.flatMap(({ model_id, archived }) =>
+        archived.map((version) => ({ model_id, ...version })),
+      ),
+      kept: done.flatMap(({ model_id, kept }) => kept.map((version) => ({ model_id, ...version }))),
+      appends: done.filter(({ archived }) => archived.length > 0).length,
+      is_complete: stopped === null,
+      stopped_by: stopped?.code ?? null,
     };
-    const would_write: ForetoldEvent[] | null = head.dry_run ? [] : null;
-    const registry = judging.registryFor({ retention_count });
-    for (const { model_id, versions } of models)
-      for (let first = 0; first < versions.length; first += archivedMax) {
-        const some = versions.slice(first, first + archivedMax);
-        const numbers = some.map(({ number }) => number);
-        const wanted: Wanted = { plan_id, retention_count, numbers, registry };
-        const ids = head.dry_run
-          ? { ...head, expected_version: null }
-          : {
-              command_id: commandIdOf('retention', head.tenant, plan_id, `${model_id}/${first}`),
-              request_hash: plan_id,
-              expected_version: null,
-            };
-        try {
-          const found = { stream: modelStream(head.tenant, model_id) };
-          const { answer, would_write: events } = await append(head, found, ids, wanted);
-          would_write?.push(...(events ?? []));
-          done.appends += answer.archived.length > 0 ? 1 : 0;
-          for (const version of answer.archived) done.archived.push({ model_id, ...version });
-          for (const version of answer.left) done.kept.push({ model_id, ...version });
-        } catch (error) {
-          if (!(error instanceof Problem)) throw error;
-          if (error.code === 'model_not_found' || error.code === 'forbidden') {
-            for (const version of some)
-              done.kept.push({ model_id, ...version, because: error.code, uses: [] });
-            continue;
-          }
-          if (done.archived.length + done.kept.length === 0) throw error;
-          const answer = { ...done, is_complete: false, stopped_by: error.code };
-          return { answer, would_write };
-        }
-      }
-    return { answer: done, would_write };
+    return {
+      answer,
+      would_write: head.dry_run ? done.flatMap(({ would_write }) => would_write) : null,
+    };
   }
 
   return { byCount, byPlan };

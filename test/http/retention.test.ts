@@ -320,8 +320,14 @@ test('a team sees and archives its own models only', async () => {
       body: { code: 'model_not_found' },
     });
   const all = ok(await api.post('/retention/plan', { retention_count: 1 }));
+  const byAdmin = await api.post('/retention/apply?dry_run=true', { plan_id: all['plan_id'] });
+  expect(JSON.stringify(byAdmin.body)).toContain(id);
   const applied = await api.post('/retention/apply', { plan_id: all['plan_id'] }, { key });
   const hidden = listed(applied, 'kept').filter(({ because }) => because === 'model_not_found');
   expect(hidden.length).toBeGreaterThan(0);
   expect(numbersOf(applied, 'archived')).toEqual([1, 2]);
+  // what another has carried out of the same plan is not told to who may not see it
+  ok(await api.post('/retention/apply', { plan_id: all['plan_id'] }));
+  const again = await api.post('/retention/apply', { plan_id: all['plan_id'] }, { key });
+  expect(again.body).toEqual(applied.body);
 });
