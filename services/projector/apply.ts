@@ -51,6 +51,8 @@ export type Applier = {
   applyWithin: (transaction: Transaction, events: readonly RecordedEvent[]) => Promise<Applied>;
   /** Forgets all rows: what is in memory is only true while nobody else writes. */
   forget: () => void;
+  /** Forgets the rows that only a stream's own events change, where the whole streams have been applied. */
+  forgetStreams: () => void;
 };
 
 /** Where a stream stands in a generation. */
@@ -386,6 +388,10 @@ export function openApplier(options: {
     forget: () => {
       keptPlaces.clear();
       for (const { kept } of views) kept.clear();
+    },
+    forgetStreams: () => {
+      keptPlaces.clear();
+      for (const { view, kept } of views) if (view.hasModelId) kept.clear();
     },
   };
 }

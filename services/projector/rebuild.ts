@@ -125,7 +125,8 @@ export async function rebuild(options: {
         page = streams.next(batchEventsMax);
         page.catch(() => undefined);
         await applyInLanes(appliers, events);
-        for (const applier of appliers) applier.forget();
+        // counters go on: reading them again for each page took a twentieth of the time
+        for (const applier of appliers) applier.forgetStreams();
         folded += events.length;
       }
     } finally {

@@ -6,6 +6,7 @@ import { Kafka, logLevel } from 'kafkajs';
 export type ConsumerRequest = { ask: 'start' } | { ask: 'report' };
 export type ConsumerReply =
   | { told: 'ready' }
+  | { told: 'started' }
   | { told: 'report'; events: number; latenciesMs: number[] };
 
 // A run of a minute at 1,000/s has a third of this; more would only cost memory.
@@ -29,8 +30,10 @@ async function consume(brokers: string[], topic: string): Promise<void> {
     process.exit(1);
   });
   process.on('message', (request: ConsumerRequest) => {
-    if (request.ask === 'start') sinceMs = Date.now();
-    else tell({ told: 'report', events, latenciesMs });
+    if (request.ask === 'start') {
+      sinceMs = Date.now();
+      tell({ told: 'started' });
+    } else tell({ told: 'report', events, latenciesMs });
   });
   process.on('disconnect', () => process.exit(0));
 

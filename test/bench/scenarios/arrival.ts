@@ -48,7 +48,10 @@ export const arrival: Scenario = {
       throw new Error('the views do not catch up');
 
     const headBefore = await system.head();
+    // What was appended before it counts would be missed.
+    const started = replyOf(bench, consumer, 'started');
     await ask(consumer, { ask: 'start' });
+    await started;
     bench.say(`commands at ${ratePerSecond}/s, sampling when they arrive`);
     const stop = new AbortController();
     const signal = AbortSignal.any([bench.signal, stop.signal]);
