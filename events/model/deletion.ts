@@ -23,7 +23,11 @@ export function restoreModel(
   model: Model,
   { name, reason }: Extract<ModelCommand, { type: 'RestoreModel' }>,
 ): Outcome {
-  if (model.state !== 'deleted') return { events: [] };
+  if (model.state !== 'deleted')
+    // what lives is renamed by a change of it
+    return name === null || name === model.name
+      ? { events: [] }
+      : { refusal: { code: 'immutable', fields: ['name'] } };
   return {
     events: [
       {

@@ -209,6 +209,10 @@ describe('a model', () => {
       data: { model_id: modelId, name: 'other', previous_name: 'churn', reason: null },
     });
   });
+  test('that lives is not restored under another name', () =>
+    given(...modelWith(1))
+      .when({ type: 'RestoreModel', name: 'other' })
+      .isRefused({ code: 'immutable', fields: ['name'] }));
   test('frees its name with the event that says so, and takes it again', () => {
     const claim = (name: string) => `model-name:t:${name}`;
     expect(claimsOf('t', modelDeleted)).toEqual({ takes: [], frees: [claim('churn')] });

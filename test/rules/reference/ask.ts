@@ -42,7 +42,8 @@ function asked(registry: Registry, command: ModelCommand): Code | null {
       return null;
     }
     case 'RestoreModel':
-      if (registry.state !== 'deleted') return null;
+      if (registry.state !== 'deleted')
+        return [null, registry.name].includes(command.name) ? null : 'immutable';
       registry.state = 'active';
       registry.name = command.name ?? registry.name;
       return null;
