@@ -81,11 +81,11 @@ export function projectorApp(deps: {
     logger.warn({ err: error }, 'a connection to the views broke');
   const writer = openWriter({ url: databaseUrl, name: 'modelog-projector', onError });
   const readPool = new Pool({
-    ...viewsConnection(
-      { url: databaseUrl, name: 'modelog-views', statementTimeoutMs: readTimeoutMs },
-      // A prepared read costs more to be planned for its values than to be run; its plan is the same for all values.
-      '-c plan_cache_mode=force_generic_plan',
-    ),
+    ...viewsConnection({
+      url: databaseUrl,
+      name: 'modelog-views',
+      statementTimeoutMs: readTimeoutMs,
+    }),
     max: readConnectionsMax,
   });
   readPool.on('error', onError);
