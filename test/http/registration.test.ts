@@ -255,6 +255,11 @@ describe('a transition', () => {
     expect((await step('demote', { stage: 'development' })).body).toMatchObject({
       stage: 'development',
     });
+    expect((await step('promotion-requests', { new_stage: 'staging' })).body).toMatchObject({
+      to_stage: 'staging',
+    });
+    expect((await step('deprecate', { description: 'sunset' })).status).toBe(200);
+    expect((await step('archive', { description: 'a', reason: 'b' })).status).toBe(422);
     expect(
       pointers(await step('promote', { new_stage: 'staging', to_stage: 'production' })),
     ).toEqual(['/new_stage']);

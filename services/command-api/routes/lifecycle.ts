@@ -34,11 +34,13 @@ import type { Asking } from './model-asking.ts';
 
 const rungs = ['staging', 'production'] as const;
 const rungsBelow = ['development', 'staging'] as const;
-/** A move to one of these stages, in the names of document [4] too. */
+/** Document [4] gives the reason of a move as its description. */
+const reasonNames = { description: standsFor('reason', prose) };
+/** A move to one of these stages, in the names of that document. */
 export const moveNames = (to: z.ZodType) => ({
   stage: standsFor('to_stage', to),
   new_stage: standsFor('to_stage', to),
-  description: standsFor('reason', prose),
+  ...reasonNames,
 });
 
 const promoteBody = namedBody(
@@ -55,9 +57,10 @@ const moveDownBody = namedBody(
   { to_stage: z.enum(rungsBelow).nullish(), reason: prose.nullish() },
   moveNames(z.enum(rungsBelow)),
 ).nullish();
-const deprecateBody = z
-  .strictObject({ sunset_at: time.nullish(), reason: prose.nullish() })
-  .nullish();
+const deprecateBody = namedBody(
+  { sunset_at: time.nullish(), reason: prose.nullish() },
+  reasonNames,
+).nullish();
 const sunsetBody = z.strictObject({ sunset_at: time });
 /** A model is in the scopes of its tenant, its project and itself. */
 const judgingScopesMax = 3;
@@ -68,8 +71,8 @@ const policyScope = z.string().transform((text, context): PolicyScope => {
   return z.NEVER;
 });
 /** `cause`, `rule`, `plan_id` and `judged_by` are the retention service's own. */
-const archiveBody = z
-  .strictObject({
+const archiveBody = namedBody(
+  {
     reason: prose.nullish(),
     cause: z.enum(['retention_age', 'retention_count']).optional(),
     rule: z.strictObject({ type: word, limit: z.json(), measured: z.json() }).nullish(),
@@ -78,8 +81,9 @@ const archiveBody = z
       .array(z.strictObject({ scope: policyScope, version: z.int().min(0) }))
       .max(judgingScopesMax)
       .nullish(),
-  })
-  .nullish();
+  },
+  reasonNames,
+).nullish();
 const defaultBody = z.strictObject({ version: bodyVersion, reason: prose.nullish() });
 const rollbackBody = z
   .strictObject({ to: bodyVersion.nullish(), reason: prose.nullish() })

@@ -10,6 +10,7 @@ import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { Answered } from '../ask.ts';
+import { namedBody } from '../document-names.ts';
 import { prose, reasonBody, versionRefOf } from '../fields.ts';
 import { modelKind } from '../kinds.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
@@ -17,14 +18,20 @@ import type { CommandHead } from '../request.ts';
 import type { Found } from '../resolve.ts';
 import { settlement } from '../settle.ts';
 import type { Settle } from '../settle.ts';
+import { moveNames } from './lifecycle.ts';
 import { noQuery, placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
 
-const requestBody = z.strictObject({
-  to_stage: z.enum(['staging', 'production']),
-  auto_execute: z.boolean().default(true),
-  reason: prose.nullish(),
-});
+const rung = z.enum(['staging', 'production']);
+const requestBody = namedBody(
+  {
+    to_stage: rung.nullish(),
+    auto_execute: z.boolean().default(true),
+    reason: prose.nullish(),
+  },
+  moveNames(rung),
+  ['to_stage'],
+);
 const decisionBody = z.strictObject({
   decision: z.enum(['approve', 'reject']),
   reason: prose.nullish(),
