@@ -5,9 +5,12 @@ import type { VersionRef } from '#events/model/commands.ts';
 import type { EventLog } from '#events/log.ts';
 import { isDigits, isUuid, modelNameClaim, modelStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
+import { coalesce } from '#infra/postgres/coalesce.ts';
 import type { FoundBy } from './ask.ts';
 
 const namesMax = 50_000;
+/** One query looks up so many names at most: all that are not remembered and asked for in one moment. */
+const claimsAtOnceMax = 200;
 /** Serials are 32-bit in the log. */
 const serialMax = 2_147_483_647;
 
@@ -47,6 +50,10 @@ export type Resolve = {
 
 export function openResolve(log: EventLog): Resolve {
   const streamByName = new LRUCache<string, string>({ max: namesMax });
+  const holderOf = coalesce<string, string | undefined>(claimsAtOnceMax, async (claims) => {
+    const held = await log.findClaims(claims);
+    return claims.map((claim) => held.get(claim));
+  });
 
   async function currentModel(tenant: string, model: string): Promise<string> {
     if (isUuid(model)) return modelStream(tenant, model.toLowerCase());
@@ -57,7 +64,7 @@ export function openResolve(log: EventLog): Resolve {
       return found.stream;
     }
     const claim = modelNameClaim(tenant, model);
-    const stream = (await log.findClaims([claim])).get(claim);
+    const stream = await holderOf(claim);
     if (stream === undefined) {
       streamByName.delete(claim);
       throw new Problem('model_not_found', { model });
