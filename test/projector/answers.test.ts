@@ -247,6 +247,34 @@ describe('a registry that answers from memory', () => {
     expect((await get('/models/m/versions/v2')).body['label']).toBe('v2');
   });
 
+  test('goes by the database while a stream is parked, as nobody tells of what a redrive changes', async () => {
+    const { get, post } = registry;
+    await made('m');
+    await post('/models/m/versions', { label: 'v1' });
+    const refuse = (label: string) =>
+      edit(`alter table views.versions_g1 add constraint refused check (label <> '${label}')`);
+    await refuse('v2');
+    for (const label of ['v2', 'v3']) await post('/models/m/versions', { label });
+    const labels = async () => {
+      const { body } = await get('/models/m/versions');
+      return (body['items'] as unknown as { label: string }[]).map(({ label }) => label);
+    };
+    await eventually(async () => expect((await get('/models/m')).body['stale']).toBe(true));
+    expect(await labels()).toEqual(['v1']);
+    // the second version can be applied now, the third not yet, so that the stream stays parked
+    await edit('alter table views.versions_g1 drop constraint refused');
+    await refuse('v3');
+    const writer = openWriter({ url: registry.url, name: 'test', onError: () => undefined });
+    const redriven = await redrive({ writer, log: registry.log, views, stream: null });
+    await writer.close();
+    expect(redriven).toMatchObject([
+      { events: 1, stillParked: expect.stringContaining('refused') },
+    ]);
+    const { body } = await get('/models/m');
+    expect([body['stale'], body['latest_version']]).toEqual([true, 2]);
+    expect((await labels()).toSorted()).toEqual(['v1', 'v2']);
+  });
+
   test('answers nobody with what only others may see', async () => {
     const { get, post, call } = registry;
     const id = await made('m', { team: 'risk' });

@@ -117,15 +117,13 @@ export function recallModel(
 
 /** An answer about a model that is kept for as long as nothing of the model changes, and made once for all that ask. */
 export async function answerAbout(
-  { answers, reader, share }: Reading,
+  { answers, share }: Reading,
   caller: Caller,
   model: KeptModel,
   question: string,
   make: () => Promise<string>,
 ): Promise<string> {
-  const { stream, stream_version } = model.shown;
-  // What is parked says so, and no change of it is told.
-  if (isParked(reader, stream)) return await make();
+  const { stream_version } = model.shown;
   return (
     answers.recallAnswer(caller, model, question) ??
     (await share(caller, `${question} at ${stream_version}`, async () => {
