@@ -176,7 +176,7 @@ export type AuditQuery = {
   before: { position: string; id: string } | null;
 };
 
-type RefusedRecord = {
+export type RefusedRecord = {
   id: string;
   recorded_ms: string;
   action: string;
@@ -190,6 +190,8 @@ type RefusedRecord = {
 export type AuditEntry =
   | { outcome: 'done'; event: RecordedEvent }
   | { outcome: 'refused'; record: RefusedRecord };
+
+const recordColumns = `id, (extract(epoch from recorded_at) * 1000)::bigint as recorded_ms, action, code, stream, actor, detail`;
 
 /** Past every id there is. */
 const end = '9223372036854775807';
@@ -253,7 +255,7 @@ async function readBoth(pool: Pool, query: AuditQuery) {
       values: ofEvents,
     });
     const records = await pool.query<RefusedRecord>({
-      text: `select id, (extract(epoch from recorded_at) * 1000)::bigint as recorded_ms, action, code, stream, actor, detail
+      text: `select ${recordColumns}
              from log.audit_records where tenant = any($1) and id < $2${recordsWhere} order by id desc limit ${limit + 1}`,
       values: ofRecords,
     });
@@ -263,3 +265,25 @@ async function readBoth(pool: Pool, query: AuditQuery) {
     throw new LogUnavailable('the audit trail does not answer', { inDoubt: false, cause: error });
   }
 }
+
+/** What was refused on one stream between two of its versions, and the last of it where there is too much. */
+export type Refusals = { stream: string; fromVersion: number; beforeVersion: number | null };
+
+/**
+ * The statement that reads them, as `RefusedRecord`s, the oldest first.
+ * @param most so many at most; the newest are read
+ */
+export const refusalsStatement = (
+  { stream, fromVersion, beforeVersion }: Refusals,
+  most: number,
+) => ({
+  name: 'refusals_of_stream',
+  text: `select * from (
+           select ${recordColumns} from log.audit_records
+           where stream = $1
+             and recorded_at >= (select recorded_at from log.events where stream = $1 and version = $2)
+             and recorded_at < coalesce((select recorded_at from log.events where stream = $1 and version = $3), 'infinity')
+           order by recorded_at desc, id desc limit $4) newest
+         order by recorded_ms, id`,
+  values: [stream, fromVersion, beforeVersion, most],
+});

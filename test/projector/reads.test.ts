@@ -257,6 +257,54 @@ test('the timeline tells what happened, from the beginning, and pages', async ()
   ]);
 });
 
+test('the timeline tells what was refused between, to who may read the audit trail', async () => {
+  const { get, post } = registry;
+  const name = newName();
+  const path = `/models/${name}/versions/1/promote`;
+  await post('/models', { name });
+  await post(`/models/${name}/versions`, {});
+  await post(`/models/${name}/rollback`, { reason: 'by mistake' });
+  await post(path, { to_stage: 'production' });
+  await post(path, { to_stage: 'staging' });
+  type Entry = { type: string; code?: string };
+  const told = (items: unknown): string[] =>
+    (items as Entry[]).map(({ type, code }) => (code === undefined ? type : `${type}: ${code}`));
+  const all = await get(`/models/${name}/timeline`);
+  expect(told(all.body['items'])).toEqual([
+    'model.registered',
+    'model.versioned',
+    'default.changed',
+    'refused: nothing_to_roll_back_to',
+    'model.promoted',
+    'refused: illegal_transition',
+  ]);
+  expect((all.body['items'] as unknown as object[])[3]).toMatchObject({
+    position: null,
+    action: 'Rollback',
+    reason: 'by mistake',
+    data: { environment: null },
+  });
+  // pages count events; each refusal comes once, with the event that it came after
+  const pages: string[][] = [];
+  let query = 'page_size=2';
+  while (query !== '') {
+    const { body } = await get(`/models/${name}/timeline?${query}`);
+    pages.push(told(body['items']));
+    expect(body['total_count'] as unknown).toBe(4);
+    const token = body['next_page_token'] as unknown as string | null;
+    query = token === null ? '' : `page_size=2&page_token=${token}`;
+  }
+  expect(pages.map((page) => page.length)).toEqual([2, 4]);
+  expect(pages.flat()).toEqual(told(all.body['items']));
+  const viewer = String(
+    (await post('/api-keys', { subject: 'vic', role: 'viewer' })).body['secret'],
+  );
+  const seen = await get(`/models/${name}/timeline`, viewer);
+  expect(told(seen.body['items'])).toEqual(
+    told(all.body['items']).filter((entry) => !entry.startsWith('refused')),
+  );
+});
+
 test('stats count what the tenant has', async () => {
   const before = (await registry.get('/stats')).body as Record<string, number>;
   const name = newName();

@@ -13,7 +13,6 @@ import {
   answerAbout,
   encodedPage,
   findModel,
-  pageJson,
   pathPart,
   recallModel,
   sendAbout,
@@ -23,6 +22,7 @@ import {
 } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { openThen } from './then.ts';
+import { seesRefusals, timelinePage, timelinePageWithRefusals } from './timeline.ts';
 import { conditionsOf, matchesVersion, totalOf, versionFilters } from './version-filters.ts';
 import type { VersionFilters } from './version-filters.ts';
 import { idOrSerial, versionIdOf } from './version-ids.ts';
@@ -53,19 +53,6 @@ function versionsOf(model: ShownModel, query: VersionFilters): ListOf {
     total: filters.length === 0 ? { sql: 'select ?::bigint', values: [model.version_count] } : null,
   };
 }
-
-/** What has happened up to a version of the model's stream. */
-const timelineOf = (model: Pick<ShownModel, 'model_id' | 'stream_version'>): ListOf => ({
-  from: 'views.timeline_gN t',
-  columns: 't.state',
-  conditions: [
-    ...where('t.model_id = ?', model.model_id),
-    ...where('t.stream_version <= ?', model.stream_version),
-  ],
-  seen: [],
-  order: { column: 't.stream_version', type: 'bigint', direction: 'asc' },
-  total: { sql: 'select ?::bigint', values: [model.stream_version] },
-});
 
 export function versionReadRoutes(server: HttpServer, reading: Reading): void {
   const { reader, find, freshness, log } = reading;
@@ -197,6 +184,8 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       config: { permission: 'registry:read' },
       schema: {
         summary: 'What has happened to a model, from the beginning',
+        description:
+          'Who may read the audit trail also sees what was refused of it, of the type `refused`, each after the event that it came after; pages count events. As of then, only events are shown.',
         tags: ['models'],
         params: modelPath,
         querystring: z.strictObject({ ...pageQuery, ...freshnessQuery, ...asOfQuery }),
@@ -204,22 +193,24 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
     },
     async (request, reply) => {
       const { query, principal, params } = request;
-      const entriesOf = async (model: Pick<ShownModel, 'model_id' | 'stream_version'>) => {
-        const page = await readList<{ state: string }>(reader, query, timelineOf(model));
-        // Entries are stored as they are shown.
-        return pageJson(page, ({ state }) => state);
-      };
       const position = await waitUntilFresh(freshness, query, reply);
       // what has happened since is only left out, so the views know it all
       if (query.as_of !== undefined)
         return sendJson(
           reply,
-          await entriesOf(await then.place(reply, principal, params.model, query.as_of)),
+          await timelinePage(
+            reader,
+            query,
+            await then.place(reply, principal, params.model, query.as_of),
+          ),
         );
       const model = await demandModel(principal, params.model, position);
-      const json = await answerAbout(reading, principal, model, request.url, () =>
-        entriesOf(model.shown),
-      );
+      // refusals come without any change of the model
+      const json = seesRefusals(principal)
+        ? await timelinePageWithRefusals(reader, query, principal.tenant, model.shown)
+        : await answerAbout(reading, principal, model, request.url, () =>
+            timelinePage(reader, query, model.shown),
+          );
       return sendJson(reply, json);
     },
   );
