@@ -363,6 +363,7 @@ export type ModelRefusal =
       changed_by?: Readonly<Record<string, readonly string[]>>;
     }
   | { code: 'time_in_future'; field: string; value: string }
+  | { code: 'time_in_past'; field: string; value: string }
   | {
       code: 'traffic_invalid';
       strategy: Strategy;

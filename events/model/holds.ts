@@ -13,9 +13,11 @@ const holdsMax = 100;
 
 export function placeHold(
   version: Version,
-  { hold_id, reason, until }: Extract<ModelCommand, { type: 'PlaceHold' }>,
+  { hold_id, reason, until, at }: Extract<ModelCommand, { type: 'PlaceHold' }>,
 ): Outcome {
   if (reason === null || reason.trim() === '') return { refusal: { code: 'reason_required' } };
+  if (until !== null && until <= at)
+    return { refusal: { code: 'time_in_past', field: 'until', value: until } };
   if (version.holds.length >= holdsMax)
     return { refusal: { code: 'too_many_holds', most: holdsMax } };
   return {

@@ -151,6 +151,10 @@ describe('a hold', () => {
     given(...modelWith(1))
       .when({ type: 'PlaceHold', version, hold_id: 'h', until: null })
       .isRefused({ code: 'reason_required' }));
+  test('does not end before it begins', () =>
+    given(...modelWith(1))
+      .when({ type: 'PlaceHold', version, hold_id: 'h', reason: 'audit', until: noon })
+      .isRefused({ code: 'time_in_past', field: 'until', value: noon }));
   test('is one of a hundred of the version', () =>
     given(...modelWith(1), ...hundred.map((nth) => held(null, `hold-${nth}`)))
       .when({ type: 'PlaceHold', version, hold_id: 'h', reason: 'audit', until: null })

@@ -36,6 +36,7 @@ const ofModels: Record<ModelRefusal['code'], true> = {
   rollback_unsafe: true,
   skip_not_allowed: true,
   time_in_future: true,
+  time_in_past: true,
   too_many_aliases: true,
   too_many_holds: true,
   traffic_invalid: true,

@@ -216,6 +216,7 @@ function ofVersion(registry: Registry, version: Version, command: OnVersion): Co
     }
     case 'PlaceHold':
       if ((command.reason ?? '') === '') return 'reason_required';
+      if (command.until !== null && command.until <= command.at) return 'time_in_past';
       version.holds.push({ id: command.hold_id, until: command.until });
       return null;
     case 'CreateBinding': {
