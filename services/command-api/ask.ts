@@ -753,10 +753,12 @@ const noClaims: ReadonlyMap<string, string> = new Map();
 const noKeys: readonly KeyEffect[] = [];
 const noStreams: ReadonlySet<string> = new Set();
 const noRested: Rested = [];
+const onNothingElse: AppendEntry['decided_on'] = [];
 const nothingRead: ReadonlyMap<string, Folded<StreamState>> = new Map();
 
 /** What an entry's commands rested on, each stream once: they were decided in the same moment. */
 function restedOf(entry: readonly Draft[]): AppendEntry['decided_on'] {
+  if (entry.every(({ waiting }) => waiting.rested.length === 0)) return onNothingElse;
   const all = new Map<string, number>();
   for (const { waiting } of entry)
     for (const { folded, version } of waiting.rested) all.set(folded.stream, version);
