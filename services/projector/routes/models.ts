@@ -14,9 +14,8 @@ import { pageQuery, readList } from '../lists.ts';
 import type { ListOf, Order } from '../lists.ts';
 import type { Dimension } from '../views/stats.ts';
 import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { conditionsOf, modelFilters } from './model-filters.ts';
 import {
-  filterBoolean,
-  filterText,
   findModel,
   isParked,
   pageJson,
@@ -43,19 +42,6 @@ const sort = z
   .enum(sortBy.flatMap((field) => [field, `-${field}`] as const))
   .default('-created_at');
 
-const modelFilters = {
-  framework: filterText.optional(),
-  team: filterText.optional(),
-  project: filterText.optional(),
-  model_type: filterText.optional(),
-  task: filterText.optional(),
-  category: filterText.optional(),
-  stage: z.enum(stages).optional(),
-  tag: filterText.optional(),
-  is_active: filterBoolean,
-};
-export type ModelFilters = z.infer<z.ZodObject<typeof modelFilters>>;
-
 const modelsQuery = z.strictObject({
   ...modelFilters,
   sort,
@@ -69,19 +55,6 @@ function orderOf(asked: ModelsQuery['sort']): Order {
   const isDescending = asked.startsWith('-');
   const field = (isDescending ? asked.slice(1) : asked) as (typeof sortBy)[number];
   return { ...orders[field], direction: isDescending ? 'desc' : 'asc' };
-}
-
-/** `key`, or `key:value`. What is looked for is made once, and not for each row. */
-function tagCondition(tag: string | undefined): ReturnType<typeof where> {
-  if (tag === undefined) return [];
-  const colon = tag.indexOf(':');
-  return colon === -1
-    ? where(`m.tags @@ (select format('exists($.%s)', to_json(?::text))::jsonpath)`, tag)
-    : where(
-        'm.tags @> (select jsonb_build_object(?::text, ?::text))',
-        tag.slice(0, colon),
-        tag.slice(colon + 1),
-      );
 }
 
 /** Where counters know how many models match, they are not counted; but for the deleted ones, which are few. */
@@ -107,17 +80,7 @@ function totalOf(tenant: string, query: ModelsQuery, filters: number): ListOf['t
 
 function modelsOf(caller: Principal, query: ModelsQuery): ListOf {
   const { tenant } = caller;
-  const filters = [
-    ...where('m.framework = ?', query.framework),
-    ...where('m.team = ?', query.team),
-    ...where('m.project = ?', query.project),
-    ...where('m.model_type = ?', query.model_type),
-    ...where('m.task = ?', query.task),
-    ...where('m.category = ?', query.category),
-    ...where('? = any(m.stages)', query.stage),
-    ...where('m.is_active = ?', query.is_active),
-    ...tagCondition(query.tag),
-  ];
+  const filters = conditionsOf(query);
   return {
     from: 'views.models_gN m',
     columns: 'm.state',

@@ -12,39 +12,12 @@ import { pageOf } from '../lists.ts';
 import type { Order, PageQuery } from '../lists.ts';
 import { encodedPage, sendJson, sendResource } from './reading.ts';
 import type { Reading } from './reading.ts';
-import type { ModelFilters } from './models.ts';
+import { matchesModel } from './model-filters.ts';
+import type { ModelFilters } from './model-filters.ts';
 import { matchesVersion } from './version-filters.ts';
 import type { VersionFilters } from './version-filters.ts';
 
 type AskedThen<Query> = Query & { as_of: Then };
-
-/** Today's filters of models, each on a model in memory; one that is added to the list does not compile without its like here. */
-const modelFilters: {
-  [Filter in keyof Required<ModelFilters>]: (
-    model: Model,
-    asked: NonNullable<ModelFilters[Filter]>,
-  ) => boolean;
-} = {
-  framework: (model, framework) => model.framework === framework,
-  team: (model, team) => model.team === team,
-  project: (model, project) => model.project === project,
-  model_type: (model, type) => model.model_type === type,
-  task: (model, task) => model.task === task,
-  category: (model, category) => model.category === category,
-  stage: (model, stage) => model.versions_by_stage[stage] > 0,
-  is_active: (model, isActive) => (model.state === 'active') === isActive,
-  tag(model, tag) {
-    const colon = tag.indexOf(':');
-    if (colon === -1) return Object.hasOwn(model.tags, tag);
-    return model.tags[tag.slice(0, colon)] === tag.slice(colon + 1);
-  },
-};
-
-const matches = (model: Model, asked: ModelFilters): boolean =>
-  Object.entries(modelFilters).every(([filter, holds]) => {
-    const value = asked[filter as keyof ModelFilters];
-    return value === undefined || holds(model, value as never);
-  });
 
 /** What models are ordered by; the columns of the view have the same names. */
 const valueOf = (model: Model, { column }: Order): string | number => {
@@ -93,7 +66,9 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       const { position } = await asOf.moment(query.as_of);
       const json = await share(caller, question, async () => {
         const all = (await asOf.models(caller, position)).map(({ model }) => model);
-        const found = all.filter((model) => model.state !== 'deleted' && matches(model, query));
+        const found = all.filter(
+          (model) => model.state !== 'deleted' && matchesModel(model, query),
+        );
         return encodedPage(
           pageOf(found, query, order, (model) => valueOf(model, order)),
           modelResource,
