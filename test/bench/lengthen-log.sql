@@ -8,13 +8,13 @@ copy as materialized (
   from log.log_head h
 ),
 stream as materialized (
-  select s.stream, s.model_id, s.version, md5(s.model_id || '/' || c.nth)::uuid::text as copied_id, c.nth
+  select s.stream, s.model_id, s.version, pg_temp.copied_id(s.model_id, c.nth)::text as copied_id, c.nth
   from bench_source_streams s, copy c
 ),
 into_events as (
   insert into log.events (position, tenant, stream, version, event_id, type, schema_version, data, metadata, serial, recorded_at)
   select c.head + e.nth, e.tenant, 'model:' || e.tenant || ':' || s.copied_id, e.version,
-         md5(e.event_id || '/' || c.nth)::uuid, e.type, e.schema_version,
+         pg_temp.copied_id(e.event_id::text, c.nth), e.type, e.schema_version,
          replace(replace(e.data, s.model_id, s.copied_id), '"name":"', '"name":"copy-' || c.nth || '-')::json, e.metadata,
          case e.type when 'model.registered' then c.models else c.versions end + e.serial, e.recorded_at
   from copy c, bench_source e join stream s on s.stream = e.stream
@@ -22,7 +22,7 @@ into_events as (
 ),
 into_commands as (
   insert into log.commands (command_id, request_hash, stream, stream_version, position, status)
-  select md5(k.command_id || '/' || c.nth)::uuid, k.request_hash, 'model:' || e.tenant || ':' || s.copied_id, k.stream_version,
+  select pg_temp.copied_id(k.command_id::text, c.nth), k.request_hash, 'model:' || e.tenant || ':' || s.copied_id, k.stream_version,
          c.head + e.nth, k.status
   from copy c, log.commands k join bench_source e on e.position = k.position join stream s on s.stream = k.stream
 ),

@@ -5,7 +5,10 @@ import { Client } from 'pg';
 
 const lengthen = readFileSync(fileURLToPath(import.meta.resolve('./lengthen-log.sql')), 'utf8');
 
-/** What every copy is made of, once. Ids and names stand in the text of the data. */
+/**
+ * What every copy is made of, once. Ids and names stand in the text of the data. The ids of one copy lie together, as
+ * those of one time do: ids without any order would have every page of the indexes written again and again.
+ */
 const source = `
   create temporary table bench_source as
     select row_number() over (order by position) as nth, position, tenant, stream, version, event_id, type, schema_version,
@@ -13,7 +16,9 @@ const source = `
     from log.events where stream like 'model:default:%';
   create temporary table bench_source_streams as
     select stream, split_part(stream, ':', 3) as model_id, version from log.streams where stream like 'model:default:%';
-  analyze bench_source, bench_source_streams`;
+  analyze bench_source, bench_source_streams;
+  create function pg_temp.copied_id(id text, nth integer) returns uuid language sql immutable
+    as $$ select (lpad(to_hex(nth), 8, '0') || substr(md5(id), 9))::uuid $$`;
 
 /** The readers of the log take the copies for read: what is measured is the log, and models that nobody copied. */
 const readersAtTheEnd = `
