@@ -117,7 +117,8 @@ class Load implements ConnectionListener {
 
   private startMs = 0;
   private endMs = 0;
-  private nextDueMs = 0;
+  /** After the start: a sum of gaps on top of a clock's time would miss the end by its rounding. */
+  private nextDueAfterMs = 0;
   private lastEndedMs = 0;
   private closed = false;
   private readonly over = Promise.withResolvers<void>();
@@ -167,7 +168,7 @@ class Load implements ConnectionListener {
     this.startMs = performance.now();
     this.lastEndedMs = this.startMs;
     this.endMs = this.startMs + this.settings.durationMs;
-    this.nextDueMs = this.startMs;
+    this.nextDueAfterMs = 0;
     const timer = setInterval(() => this.sendDue(performance.now()), timerIntervalMs);
     const sweep = setInterval(() => this.sweep(performance.now()), timeoutSweepMs);
     try {
@@ -228,7 +229,7 @@ class Load implements ConnectionListener {
     }
     while (this.nextDueMs <= nowMs && this.sending(this.nextDueMs)) {
       const dueMs = this.nextDueMs;
-      this.nextDueMs += this.gapMs();
+      this.nextDueAfterMs += this.gapMs();
       this.due += 1;
       const connection = this.free.shift();
       if (connection !== undefined) {
@@ -236,6 +237,10 @@ class Load implements ConnectionListener {
         this.send(connection, dueMs, nowMs);
       } else if (!this.backlog.push(dueMs)) this.dropped += 1;
     }
+  }
+
+  private get nextDueMs(): number {
+    return this.startMs + this.nextDueAfterMs;
   }
 
   /** True while a request may become due at that time. */

@@ -72,16 +72,6 @@ test('is in the way of who would archive or delete, until it is released', async
   });
 });
 
-test('holds no more when its time is over', async () => {
-  const version = await aVersion();
-  const placed = await registry.post(`${version}/holds`, {
-    reason: 'audit',
-    until: '2020-01-01T01:00:00+01:00',
-  });
-  expect(placed).toMatchObject({ status: 201, body: { until: '2020-01-01T00:00:00.000Z' } });
-  expect((await registry.post(`${version}/archive`, {})).status).toBe(200);
-});
-
 test('is written back with all that was read of its version', async () => {
   const version = await aVersion();
   await registry.post(`${version}/holds`, { reason: 'audit' });
@@ -93,6 +83,7 @@ test.each([
   [{}, 'invalid'],
   [{ reason: ' ' }, 'reason_required'],
   [{ reason: 'x', until: 'tomorrow' }, 'invalid'],
+  [{ reason: 'x', until: '2020-01-01T01:00:00+01:00' }, 'time_in_past'],
 ])('is not placed by %j', async (body, code) => {
   const version = await aVersion();
   expect(await registry.post(`${version}/holds`, body)).toMatchObject({
