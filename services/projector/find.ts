@@ -31,6 +31,8 @@ export type Find = {
   model: (caller: Caller, model: string) => Promise<Model | null>;
   /** By number, label, id, `default`, `latest` or `@alias` under its model; null where there is no such model. */
   version: (caller: Caller, model: string, version: string) => Promise<FoundVersion | null>;
+  /** The newest versions of a model that are not deleted, the last one first, so many at most. */
+  newestVersions: (model_id: string, count: number) => Promise<Version[]>;
   /** The version of a model that came to a stage last, with the model, both of one moment. */
   inStage: (
     caller: Caller,
@@ -120,12 +122,30 @@ export function openFind(reader: Reader): Find {
       return found;
     });
 
+  const findNewest = (count: number) =>
+    coalesce<string, Version[]>(keysMax, async (ids) => {
+      const rows = await reader.rows<{ nth: number; state: string }>({
+        name: 'newest versions',
+        text: `select k.nth::integer, v.state
+               from unnest($1::uuid[]) with ordinality k(model_id, nth),
+                 lateral (select state, number from views.versions_gN
+                          where model_id = k.model_id and not is_deleted
+                          order by number desc limit $2) v
+               order by k.nth, v.number desc`,
+        values: [ids, count],
+      });
+      const found: Version[][] = ids.map(() => []);
+      for (const { nth, state } of rows) found[nth - 1]!.push(JSON.parse(state) as Version);
+      return found;
+    });
+
   const modelFinders = {
     name: findModels('name'),
     id: findModels('id'),
     serial: findModels('serial'),
   };
   const versionFinders = new Map<string, ReturnType<typeof findVersions>>();
+  const newestFinders = new Map<number, ReturnType<typeof findNewest>>();
 
   return {
     async model(caller, model) {
@@ -146,6 +166,12 @@ export function openFind(reader: Reader): Find {
       versionFinders.set(name, find);
       const found = await find({ tenant: caller.tenant, model, version: asked });
       return found !== null && maySee(caller, found.model) ? found : null;
+    },
+
+    newestVersions: (model_id, count) => {
+      const find = newestFinders.get(count) ?? findNewest(count);
+      newestFinders.set(count, find);
+      return find(model_id);
     },
 
     async inStage(caller, model, stage) {

@@ -50,6 +50,13 @@ export type ListOf = {
   total: { sql: string; values: readonly unknown[] } | null;
 };
 
+/**
+ * SQL of a tenant's deleted models, which counters count on, with the tenant as its value. Found by their own index before
+ * anything more is asked of them: any other index leads to many that are not deleted.
+ */
+export const deletedModels =
+  '(select model_id, framework, team, project from views.models_gN where tenant = ? and is_deleted offset 0)';
+
 export type ListPage<Row> = {
   rows: Row[];
   nextPageToken: string | null;
@@ -104,6 +111,46 @@ function valueOf(token: string, order: Order): string {
 }
 
 /**
+ * As the database compares texts, by code points: by UTF-16 units, what lies beyond the basic plane comes before the last
+ * of those within it.
+ */
+function compareTexts(left: string, right: string): number {
+  const end = Math.min(left.length, right.length);
+  for (let at = 0; at < end; at++) {
+    const [one, other] = [left.charCodeAt(at), right.charCodeAt(at)];
+    if (one !== other) return inCodePoints(one) - inCodePoints(other);
+  }
+  return left.length - right.length;
+}
+
+/** Puts the surrogates (U+D800 to U+DFFF) behind all other units. */
+const inCodePoints = (unit: number): number =>
+  unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+
+const compareValues = (left: string | number, right: string | number): number =>
+  typeof left === 'number' ? left - Number(right) : compareTexts(left, String(right));
+
+/** The first so many of rows in an order: the others are passed by, not sorted. */
+function firstOf<Row>(
+  rows: readonly Row[],
+  count: number,
+  compare: (left: Row, right: Row) => number,
+): Row[] {
+  let first: Row[] = [];
+  let worst: Row | undefined;
+  const cut = (): void => {
+    first = first.sort(compare).slice(0, count);
+    worst = first.length < count ? undefined : first.at(-1);
+  };
+  for (const row of rows) {
+    if (worst !== undefined && compare(row, worst) >= 0) continue;
+    if (first.push(row) >= 2 * count) cut();
+  }
+  cut();
+  return first;
+}
+
+/**
  * A page of rows that are all in memory, in an order of theirs.
  * @param valueOf what the rows are ordered by; no two share it
  * @throws Problem `invalid` for a page that cannot be
@@ -117,17 +164,43 @@ export function pageOf<Row>(
   const { limit, offset, after } = placeOf(query, order);
   const sign = order.direction === 'asc' ? 1 : -1;
   const compare = (left: string | number, right: string | number): number =>
-    sign * (left < right ? -1 : Number(left > right));
+    sign * compareValues(left, right);
   const from = order.type === 'bigint' && after !== null ? Number(after) : after;
-  const beyond = rows
-    .filter((row) => from === null || compare(valueOf(row), from) > 0)
-    .toSorted((left, right) => compare(valueOf(left), valueOf(right)));
-  const shown = beyond.slice(offset, offset + limit);
+  const beyond = from === null ? rows : rows.filter((row) => compare(valueOf(row), from) > 0);
+  const first = firstOf(beyond, offset + limit, (left, right) =>
+    compare(valueOf(left), valueOf(right)),
+  );
+  const shown = first.slice(offset);
   return {
     rows: shown,
     nextPageToken:
       beyond.length > offset + limit ? tokenOf(order, String(valueOf(shown.at(-1)!))) : null,
     totalCount: rows.length,
+    isCapped: false,
+  };
+}
+
+/** How many rows tell the first page of a list and whether another follows; null where another page is asked for. */
+export function firstPageRows({ page_size, page_token, page, size }: PageQuery): number | null {
+  if (page_token !== undefined || page !== undefined || size !== undefined) return null;
+  return (page_size ?? pageSizeDefault) + 1;
+}
+
+/** The first page of a list, of the rows that `firstPageRows` asks for. */
+export function firstPageOf<Row>(
+  rows: readonly Row[],
+  asked: number,
+  totalCount: number,
+  order: Order,
+  valueOf: (row: Row) => string | number,
+): ListPage<Row> {
+  const shown = rows.slice(0, asked - 1);
+  const last = shown.at(-1);
+  return {
+    rows: shown,
+    nextPageToken:
+      rows.length < asked || last === undefined ? null : tokenOf(order, String(valueOf(last))),
+    totalCount,
     isCapped: false,
   };
 }

@@ -5,8 +5,8 @@ import type { Version } from '#events/model/version-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { Caller, KeptModel, ShownModel } from '../answers.ts';
-import { pageQuery, readList } from '../lists.ts';
-import type { ListOf, Order } from '../lists.ts';
+import { firstPageOf, firstPageRows, pageQuery, readList } from '../lists.ts';
+import type { ListOf, ListPage, Order, PageQuery } from '../lists.ts';
 import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
 import { partsOf } from './parts-of-models.ts';
 import {
@@ -68,6 +68,27 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
   });
   const then = openThen(reading);
 
+  /** The first page without filters is what nearly everybody asks for, and those of many models are read at once. */
+  async function versionsPage(
+    model: ShownModel,
+    query: VersionFilters & PageQuery,
+  ): Promise<ListPage<Version>> {
+    const list = versionsOf(model, query);
+    const asked = list.total === null ? null : firstPageRows(query);
+    if (asked !== null) {
+      const newest = await find.newestVersions(model.model_id, asked);
+      return firstPageOf(
+        newest,
+        asked,
+        model.version_count,
+        newestFirst,
+        ({ facts }) => facts.number,
+      );
+    }
+    const page = await readList<{ state: string }>(reader, query, list);
+    return { ...page, rows: page.rows.map(({ state }) => JSON.parse(state) as Version) };
+  }
+
   async function demandModel(caller: Caller, model: string, position: number): Promise<KeptModel> {
     const found =
       recallModel(reading, caller, model, position) ?? (await findModel(reading, caller, model));
@@ -101,11 +122,9 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       const model = await demandModel(principal, params.model, position);
       const json = await answerAbout(reading, principal, model, request.url, async () => {
         const { shown: place } = model;
-        const page = await readList<{ state: string }>(reader, query, versionsOf(place, query));
-        return encodedPage(page, ({ state }) => {
-          const resource = versionResource(JSON.parse(state) as Version, place);
-          return shown(reader, principal.tenant, place.model_id, resource);
-        });
+        return encodedPage(await versionsPage(place, query), (version) =>
+          shown(reader, principal.tenant, place.model_id, versionResource(version, place)),
+        );
       });
       return sendJson(reply, json);
     },
