@@ -5,9 +5,13 @@ import type { Principal } from '#events/access.ts';
 import { modelResource, versionCountOf } from '#events/model/resource.ts';
 import type { Model } from '#events/model/model-row.ts';
 import { modelStream } from '#events/names.ts';
+import { listedModel } from './listed-model.ts';
+import type { ListedModel } from './listed-model.ts';
 
-/** Models by what they are answered with; the answers about their versions have as much again. */
-const keptCharactersMax = 16_000_000;
+/** Models by what they are answered with: some twenty thousand. */
+const modelCharactersMax = 32_000_000;
+/** Answers about their versions: fewer ask for the same again. */
+const answersCharactersMax = 6_000_000;
 /** What a kept thing weighs beside its text. */
 const keptOverhead = 400;
 /** An answer larger than this is one of few that ask for so much. */
@@ -16,38 +20,19 @@ const answerCharactersMax = 1_000_000;
 const changesMax = 20_000;
 
 /** A model as it is answered, and what answers about its versions need of it. Plain data: it is told across threads. */
-export type ShownModel = {
+export type ShownModel = ListedModel & {
   stream: string;
-  tenant: string;
-  model_id: string;
-  serial: number;
-  name: string;
-  state: Model['state'];
-  team: string | null;
-  project: string | null;
   version_count: number;
-  stream_version: number;
-  position: number;
   /** What `GET` of it answers. */
   json: string;
 };
 
-export function shownModel(model: Model): ShownModel {
-  return {
-    stream: modelStream(model.tenant, model.model_id),
-    tenant: model.tenant,
-    model_id: model.model_id,
-    serial: model.serial,
-    name: model.name,
-    state: model.state,
-    team: model.team,
-    project: model.project,
-    version_count: versionCountOf(model),
-    stream_version: model.stream_version,
-    position: model.position,
-    json: JSON.stringify(modelResource(model)),
-  };
-}
+export const shownModel = (model: Model): ShownModel => ({
+  ...listedModel(model),
+  stream: modelStream(model.tenant, model.model_id),
+  version_count: versionCountOf(model),
+  json: JSON.stringify(modelResource(model)),
+});
 
 /** For whom something is looked up. */
 export type Caller = Pick<Principal, 'tenant' | 'sees' | 'audience'>;
@@ -60,8 +45,8 @@ export const keyOf = ({ audience }: Pick<Caller, 'audience'>, question: string):
 const referenceOf = (tenant: string, model: string | number): string => `${tenant} ${model}`;
 
 /** All that a model is found by; what has been deleted is for the database to find. */
-const referencesOf = ({ tenant, model_id, serial, name, state }: ShownModel): string[] =>
-  state === 'deleted' ? [] : [name, model_id, serial].map((by) => referenceOf(tenant, by));
+const referencesOf = ({ tenant, model_id, serial, name, is_deleted }: ShownModel): string[] =>
+  is_deleted ? [] : [name, model_id, serial].map((by) => referenceOf(tenant, by));
 
 /** A model in memory; another one takes its place with every change. */
 export type KeptModel = { readonly shown: ShownModel };
@@ -96,13 +81,13 @@ export type Answers = {
 export function openAnswers(): Answers {
   const found = new Map<string, string>();
   const models = new LRUCache<string, KeptModel>({
-    maxSize: keptCharactersMax,
+    maxSize: modelCharactersMax,
     sizeCalculation: ({ shown }) => shown.json.length + keptOverhead,
     noDisposeOnSet: true,
     dispose: ({ shown }) => loseReferences(shown),
   });
   const answers = new LRUCache<string, KeptAnswer>({
-    maxSize: keptCharactersMax,
+    maxSize: answersCharactersMax,
     maxEntrySize: answerCharactersMax,
     sizeCalculation: ({ json, of }) => json.length + of.json.length + keptOverhead,
   });
@@ -123,7 +108,7 @@ export function openAnswers(): Answers {
     const before = models.peek(shown.stream)?.shown;
     models.set(shown.stream, kept);
     // nearly every change leaves a model the name that it had
-    if (before?.name === shown.name && before.state === shown.state) return kept;
+    if (before?.name === shown.name && before.is_deleted === shown.is_deleted) return kept;
     if (before !== undefined) loseReferences(before);
     for (const reference of referencesOf(shown)) found.set(reference, shown.stream);
     return kept;

@@ -20,6 +20,7 @@ import { openFind } from './find.ts';
 import { openFreshness } from './freshness.ts';
 import { findServing, prepareViews } from './generations.ts';
 import { openHead } from './head.ts';
+import { openModelIndex } from './model-index.ts';
 import { projectorMetrics } from './metrics.ts';
 import type { Measured } from './metrics.ts';
 import { countParkedStreams } from './parking.ts';
@@ -90,9 +91,13 @@ export function projectorApp(deps: {
   });
   readPool.on('error', onError);
   const answers = openAnswers();
-  const reader = openReader(readPool, answers.forget);
-  const topic = (kafka?.topics ?? topicsOf()).modelLifecycle.topic;
   const head = openHead({ url: databaseUrl, onError });
+  const reader = openReader(readPool, head.log, () => {
+    answers.forget();
+    index.forget();
+  });
+  const index = openModelIndex(reader, logger);
+  const topic = (kafka?.topics ?? topicsOf()).modelLifecycle.topic;
   const findHead = head.position;
   const findPosition = (): Promise<number> =>
     findViewPosition({ views: readPool, log: head.log, topic, onServing: reader.note });
@@ -109,6 +114,7 @@ export function projectorApp(deps: {
     clock,
     share: shareAnswers<string>(),
     answers,
+    index,
   };
   let projection: Projection | null = null;
   const begun = Promise.withResolvers<void>();
@@ -148,8 +154,14 @@ export function projectorApp(deps: {
       if (parked.length > 0) reader.notePark(parked.map(({ event }) => event.stream));
       if (kafka !== null) freshness.look();
     },
-    claimed: answers.claimed,
-    changed: answers.changed,
+    claimed: () => {
+      answers.claimed();
+      index.claimed();
+    },
+    changed: (models) => {
+      answers.changed(models);
+      index.changed(models);
+    },
     reached: (position) => {
       answers.reached(position);
       freshness.reached(position);
@@ -251,6 +263,7 @@ export function projectorApp(deps: {
     async stop(): Promise<void> {
       await projection?.stop();
       freshness.close();
+      index.close();
       await writer.close();
       await readPool.end();
       await head.close();

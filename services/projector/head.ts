@@ -6,8 +6,8 @@ import type { Transaction } from './writer.ts';
 
 /** The questions are of one row each. With the client's own second more, a dead database is noticed within 2 s. */
 const statementTimeoutMs = 500;
-/** One question about the head is under way at a time, and one about the relay. */
-const connectionsMax = 2;
+/** One question about the head is under way at a time, one about the relay, and one about what serves. */
+const connectionsMax = 3;
 
 export type Head = {
   /** @throws LogUnavailable */

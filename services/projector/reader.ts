@@ -4,9 +4,12 @@ import { LogUnavailable } from '#events/log.ts';
 import { isTransient } from '#infra/postgres/connect.ts';
 import { findParked, findServing } from './generations.ts';
 import type { Serving } from './generations.ts';
+import type { Transaction } from './writer.ts';
 
 /** So long at most is it not noticed here that a stream was parked, or that another process has switched. */
 const layoutTrustedMs = 1_000;
+/** Where answers come from memory, it is looked up again when it is so old, so that it is still trusted meanwhile. */
+const layoutRenewedMs = 500;
 
 /** What reads need to know beside the rows. */
 type Layout = { serving: Serving; parked: ReadonlySet<string>; readAt: number };
@@ -24,8 +27,13 @@ export type Reader = {
   rows: <Row extends QueryResultRow>(statement: Statement) => Promise<Row[]>;
   /** Streams with an event that could not be applied, so that their rows are behind. As of a second ago at most. */
   parked: () => ReadonlySet<string>;
-  /** Whether what serves and what is parked has been looked up within the last second, as every query makes sure first. */
+  /**
+   * Whether what serves and what is parked has been looked up within the last second, as every query makes sure first. Has it
+   * looked up again in time, so that who asks all the time is always told so.
+   */
   isCurrent: () => boolean;
+  /** Resolves when it has been looked up within the last second. @throws LogUnavailable */
+  becomeCurrent: () => Promise<void>;
   /** Tells of streams that were parked just now. */
   notePark: (streams: readonly string[]) => void;
   /**
@@ -37,8 +45,11 @@ export type Reader = {
 
 const none: ReadonlySet<string> = new Set();
 
-/** @param onChange called when other tables serve than before, or other streams are parked */
-export function openReader(pool: Pool, onChange: () => void): Reader {
+/**
+ * @param layouts what serves and is parked is asked on these connections, so that it does not wait behind reads that wait for it
+ * @param onChange called when other tables serve than before, or other streams are parked
+ */
+export function openReader(pool: Pool, layouts: Transaction, onChange: () => void): Reader {
   let layout: Layout | null = null;
   let reading: Promise<Layout> | null = null;
   /** Streams that were parked while the layout was being read, which may not know of them. */
@@ -46,8 +57,8 @@ export function openReader(pool: Pool, onChange: () => void): Reader {
 
   async function read(): Promise<Layout> {
     const readAt = performance.now();
-    const serving = await findServing(pool);
-    const parked = await findParked(pool, serving.generation);
+    const serving = await findServing(layouts);
+    const parked = await findParked(layouts, serving.generation);
     return { serving, parked, readAt };
   }
 
@@ -98,12 +109,23 @@ export function openReader(pool: Pool, onChange: () => void): Reader {
           return await query<Row>(statement, await refresh());
         }
       } catch (error) {
-        if (!isTransient(error)) throw error;
-        throw new LogUnavailable('the views do not answer', { inDoubt: false, cause: error });
+        throw unavailable(error);
       }
     },
     parked: () => layout?.parked ?? none,
-    isCurrent: () => isFresh(layout),
+    isCurrent: () => {
+      // a failure shows as a layout that is not current, which is what it means
+      if (layout === null || performance.now() - layout.readAt > layoutRenewedMs)
+        refresh().catch(() => undefined);
+      return isFresh(layout);
+    },
+    becomeCurrent: async () => {
+      try {
+        if (!isFresh(layout)) await refresh();
+      } catch (error) {
+        throw unavailable(error);
+      }
+    },
     notePark: (streams) => {
       parkedMeanwhile = [...parkedMeanwhile, ...streams];
       if (layout !== null) change({ ...layout, parked: new Set([...layout.parked, ...streams]) });
@@ -113,6 +135,11 @@ export function openReader(pool: Pool, onChange: () => void): Reader {
     },
   };
 }
+
+const unavailable = (error: unknown): unknown =>
+  isTransient(error)
+    ? new LogUnavailable('the views do not answer', { inDoubt: false, cause: error })
+    : error;
 
 function isAlike(one: Layout, other: Layout): boolean {
   if (one.serving.generation !== other.serving.generation) return false;

@@ -23,9 +23,16 @@ describe('what is kept', () => {
     model_id: '1',
     serial: 7,
     name: 'a',
-    state: 'active',
+    is_active: true,
+    is_deleted: false,
+    stages: [],
+    tags: {},
     team: 'risk',
     project: null,
+    framework: null,
+    model_type: null,
+    task: null,
+    category: null,
     version_count: 0,
     stream_version: version,
     position: version,
@@ -57,7 +64,7 @@ describe('what is kept', () => {
   });
 
   test('is not found by its name any more once it has another, or is not there', () => {
-    for (const change of [{ name: 'b' }, { state: 'deleted' }] as const) {
+    for (const change of [{ name: 'b' }, { is_deleted: true }]) {
       const answers = kept();
       answers.changed([model(2, change)]);
       expect(answers.recall(caller, 'a')).toBeUndefined();
@@ -69,7 +76,7 @@ describe('what is kept', () => {
     const other = { stream: 'model:default:2', model_id: '2', serial: 8 };
     for (const told of [
       [model(2, { name: 'b' }), model(3, other)],
-      [model(3, other), model(2, { state: 'deleted' })],
+      [model(3, other), model(2, { is_deleted: true })],
     ]) {
       const answers = kept();
       answers.changed(told);

@@ -1,7 +1,8 @@
 // What models are listed by: the filters as conditions of SQL, and as the same questions to a model in memory.
 import { z } from 'zod';
-import type { Model } from '#events/model/model-row.ts';
 import { stages } from '#events/model/shapes.ts';
+import { tagAsked } from '../listed-model.ts';
+import type { ListedModel } from '../listed-model.ts';
 import type { ListOf } from '../lists.ts';
 import { filterBoolean, filterText, where } from './reading.ts';
 
@@ -18,17 +19,13 @@ export const modelFilters = {
 };
 export type ModelFilters = z.infer<z.ZodObject<typeof modelFilters>>;
 
-/** `key`, or `key:value`. What is looked for is made once, and not for each row. */
+/** What is looked for is made once, and not for each row. */
 function tagCondition(tag: string | undefined): ReturnType<typeof where> {
   if (tag === undefined) return [];
-  const colon = tag.indexOf(':');
-  return colon === -1
-    ? where(`m.tags @@ (select format('exists($.%s)', to_json(?::text))::jsonpath)`, tag)
-    : where(
-        'm.tags @> (select jsonb_build_object(?::text, ?::text))',
-        tag.slice(0, colon),
-        tag.slice(colon + 1),
-      );
+  const { key, value } = tagAsked(tag);
+  return value === null
+    ? where(`m.tags @@ (select format('exists($.%s)', to_json(?::text))::jsonpath)`, key)
+    : where('m.tags @> (select jsonb_build_object(?::text, ?::text))', key, value);
 }
 
 /** The filters on a row `m` of the view. */
@@ -47,7 +44,7 @@ export const conditionsOf = (asked: ModelFilters): ListOf['conditions'] => [
 /** The same on a model in memory, filter by filter; one that is added does not compile without its like here. */
 const holds: {
   [Filter in keyof Required<ModelFilters>]: (
-    model: Model,
+    model: ListedModel,
     asked: NonNullable<ModelFilters[Filter]>,
   ) => boolean;
 } = {
@@ -57,16 +54,15 @@ const holds: {
   model_type: (model, type) => model.model_type === type,
   task: (model, task) => model.task === task,
   category: (model, category) => model.category === category,
-  stage: (model, stage) => model.versions_by_stage[stage] > 0,
-  is_active: (model, isActive) => (model.state === 'active') === isActive,
+  stage: (model, stage) => model.stages.includes(stage),
+  is_active: (model, isActive) => model.is_active === isActive,
   tag(model, tag) {
-    const colon = tag.indexOf(':');
-    if (colon === -1) return Object.hasOwn(model.tags, tag);
-    return model.tags[tag.slice(0, colon)] === tag.slice(colon + 1);
+    const { key, value } = tagAsked(tag);
+    return Object.hasOwn(model.tags, key) && (value === null || model.tags[key] === value);
   },
 };
 
-export const matchesModel = (model: Model, asked: ModelFilters): boolean =>
+export const matchesModel = (model: ListedModel, asked: ModelFilters): boolean =>
   Object.entries(holds).every(([filter, holdsOf]) => {
     const value = asked[filter as keyof ModelFilters];
     return value === undefined || holdsOf(model, value as never);

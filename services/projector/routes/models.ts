@@ -10,11 +10,12 @@ import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { shownModel } from '../answers.ts';
 import type { ShownModel } from '../answers.ts';
-import { pageQuery, readList } from '../lists.ts';
+import { deletedModels, pageQuery, readList } from '../lists.ts';
 import type { ListOf, Order } from '../lists.ts';
+import type { ModelPlace } from '../model-index.ts';
 import type { Dimension } from '../views/stats.ts';
 import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { conditionsOf, modelFilters } from './model-filters.ts';
+import { conditionsOf, matchesModel, modelFilters } from './model-filters.ts';
 import {
   findModel,
   isParked,
@@ -65,7 +66,7 @@ function totalOf(tenant: string, query: ModelsQuery, filters: number): ListOf['t
     ofDeleted: ReturnType<typeof where>[number] = { sql: 'true', values: [] },
   ): ListOf['total'] => ({
     sql: `select (select coalesce(sum(count), 0) from views.stats_gN where tenant = ? and dimension = ? and key = ?)
-      - (select count(*) from views.models_gN m where m.tenant = ? and m.is_deleted and ${ofDeleted.sql})`,
+      - (select count(*) from ${deletedModels} m where ${ofDeleted.sql})`,
     values: [tenant, dimension, key, tenant, ...ofDeleted.values],
   });
   if (filters === 0) return counted('models', '');
@@ -152,8 +153,12 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
           orderOf(query.sort),
         );
       await waitUntilFresh(freshness, query, reply);
-      const json = await share(principal, question, () =>
-        listModels(reading, query, modelsOf(principal, query)),
+      const json = await share(
+        principal,
+        question,
+        async () =>
+          (await listKnownModels(reading, principal, query)) ??
+          (await listModels(reading, query, modelsOf(principal, query))),
       );
       return sendJson(reply, json);
     },
@@ -192,27 +197,51 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
   );
 }
 
-/** Which model it is, and the stream version that its row is of. */
-const placeColumns = 'm.tenant, m.model_id, m.stream_version';
-type Place = { tenant: string; model_id: string; stream_version: number };
-
 /**
- * A page of models. Most of those listed were read or changed lately and are in memory: so first it is only asked which
- * they are and how far, and where memory has not all of them as far as that, for all of them whole.
+ * A page of models from memory, where it is vouched for that nothing has changed up to what the views are known to hold, which
+ * is what anybody has waited for who asks at this moment; else null. Answers that are not in memory are looked up.
  */
+async function listKnownModels(
+  reading: Reading,
+  caller: Principal,
+  query: ModelsQuery,
+): Promise<string | null> {
+  const { answers, freshness, index, reader } = reading;
+  if (!reader.isCurrent()) await reader.becomeCurrent();
+  if (!answers.covers(freshness.known()) || reader.parked().size > 0) return null;
+  const order = orderOf(query.sort);
+  const page = index.page(caller, query, order);
+  if (page === null) return null;
+  const rows = await Promise.all(
+    page.rows.map(async (place) => {
+      const kept = answers.ofStream(modelStream(caller.tenant, place.model_id));
+      if (kept?.shown.stream_version === place.stream_version) return kept.shown;
+      const found = await findModel(reading, caller, place.model_id);
+      return found !== null && isStillAt(place, found.shown, query, order) ? found.shown : null;
+    }),
+  );
+  return rows.every((row) => row !== null) ? pageJson({ ...page, rows }, ({ json }) => json) : null;
+}
+
+/** Whether a model that has changed since the page was made is still on it, and in the same place. */
+const isStillAt = (
+  place: ModelPlace,
+  model: ShownModel,
+  query: ModelsQuery,
+  order: Order,
+): boolean =>
+  model.stream_version === place.stream_version ||
+  (model.stream_version > place.stream_version &&
+    order.column === 'm.serial' &&
+    !model.is_deleted &&
+    matchesModel(model, query));
+
+/** A page of models from the database. */
 async function listModels(
   { reader, answers }: Reading,
   query: ModelsQuery,
   list: ListOf,
 ): Promise<string> {
-  const places = await readList<Place>(reader, query, { ...list, columns: placeColumns });
-  const known = places.rows.map(({ tenant, model_id, stream_version }) => {
-    const kept = answers.ofStream(modelStream(tenant, model_id));
-    return kept?.shown.stream_version === stream_version ? kept.shown : null;
-  });
-  const isKnown = (model: ShownModel | null): model is ShownModel => model !== null;
-  if (known.every(isKnown))
-    return pageJson({ ...places, rows: known }, (model) => shownJson(reader, model));
   const read = answers.reading();
   const page = await readList<{ state: string }>(reader, query, list);
   return pageJson(page, ({ state }) => {

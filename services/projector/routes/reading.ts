@@ -13,6 +13,7 @@ import type { shareAnswers } from '../share-answers.ts';
 import type { Find } from '../find.ts';
 import type { Freshness } from '../freshness.ts';
 import type { ListPage } from '../lists.ts';
+import type { ModelIndex } from '../model-index.ts';
 import type { Reader } from '../reader.ts';
 
 const pathPartCharactersMax = 512;
@@ -28,6 +29,7 @@ export type Reading = {
   clock: Pick<Clock, 'now'>;
   share: ReturnType<typeof shareAnswers<string>>;
   answers: Answers;
+  index: ModelIndex;
 };
 
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused

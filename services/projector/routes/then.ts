@@ -8,6 +8,7 @@ import type { Version } from '#events/model/version-row.ts';
 import { findVersion, findVersionOrTombstone, versionRefOf } from '#events/model/version-ref.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { ModelThen, Then } from '../as-of.ts';
+import { listedModel } from '../listed-model.ts';
 import { pageOf } from '../lists.ts';
 import type { Order, PageQuery } from '../lists.ts';
 import { encodedPage, sendJson, sendResource } from './reading.ts';
@@ -67,7 +68,7 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       const json = await share(caller, question, async () => {
         const all = (await asOf.models(caller, position)).map(({ model }) => model);
         const found = all.filter(
-          (model) => model.state !== 'deleted' && matchesModel(model, query),
+          (model) => model.state !== 'deleted' && matchesModel(listedModel(model), query),
         );
         return encodedPage(
           pageOf(found, query, order, (model) => valueOf(model, order)),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { statusOf } from '#events/model/resource.ts';
 import { stages } from '#events/model/shapes.ts';
 import type { Version } from '#events/model/version-row.ts';
+import { deletedModels } from '../lists.ts';
 import type { ListOf } from '../lists.ts';
 import type { Dimension } from '../views/stats.ts';
 import { filterBoolean, isAsked, where } from './reading.ts';
@@ -50,11 +51,11 @@ export function totalOf(
   if (status !== undefined || is_default !== undefined) return null;
   const [dimension, key]: [Dimension, string] =
     stage === undefined ? ['versions', ''] : ['versions_by_stage', stage];
-  const gone = [...where('m.tenant = ?', tenant), ...conditionsOf({ stage })];
+  const gone = [...where('not p.is_deleted'), ...conditionsOf({ stage })];
   return {
     sql: `select (select coalesce(sum(count), 0) from views.stats_gN where tenant = ? and dimension = ? and key = ?)
-      - (select count(*) from views.models_gN m join views.versions_gN p using (model_id)
-         where m.is_deleted and not p.is_deleted and ${gone.map(({ sql }) => sql).join(' and ')})`,
-    values: [tenant, dimension, key, ...gone.flatMap(({ values }) => values)],
+      - (select count(*) from ${deletedModels} m join views.versions_gN p using (model_id)
+         where ${gone.map(({ sql }) => sql).join(' and ')})`,
+    values: [tenant, dimension, key, tenant, ...gone.flatMap(({ values }) => values)],
   };
 }

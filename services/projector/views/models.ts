@@ -1,7 +1,7 @@
 // The view of models: each as it is now.
-import { stages } from '#events/model/shapes.ts';
 import { evolveModel } from '#events/model/model-row.ts';
 import type { Model } from '#events/model/model-row.ts';
+import { listedModel } from '../listed-model.ts';
 import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
 
 export const models = defineView<Model>({
@@ -38,24 +38,7 @@ export const models = defineView<Model>({
         is_deleted, stages, stream_version, position, state)
       values (r.model_id, r.tenant, r.serial, r.name, r.framework, r.team, r.project, r.model_type, r.task, r.category,
         r.tags, r.is_active, r.is_deleted, r.stages, r.stream_version, r.position, r.state)`,
-  columns: (model) => ({
-    model_id: model.model_id,
-    tenant: model.tenant,
-    serial: model.serial,
-    name: model.name,
-    framework: model.framework,
-    team: model.team,
-    project: model.project,
-    model_type: model.model_type,
-    task: model.task,
-    category: model.category,
-    tags: model.tags,
-    is_active: model.state === 'active',
-    is_deleted: model.state === 'deleted',
-    stages: stages.filter((stage) => model.versions_by_stage[stage] > 0),
-    stream_version: model.stream_version,
-    position: model.position,
-  }),
+  columns: listedModel,
   rowName: 'model_id::text',
   hasModelId: true,
   keptCharactersMax: 12_000_000,

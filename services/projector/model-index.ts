@@ -1,0 +1,144 @@
+// All models in memory by what they are listed by, so that a list of them is found, and counted to its end, without the database.
+import type { Principal } from '#events/access.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
+import type { ListedModel } from './listed-model.ts';
+import { pageOf } from './lists.ts';
+import type { ListPage, Order, PageQuery } from './lists.ts';
+import { ModelColumns } from './model-columns.ts';
+import type { Row } from './model-columns.ts';
+import type { Reader } from './reader.ts';
+import type { ModelFilters } from './routes/model-filters.ts';
+
+/** So many are some 100 MB. A registry that has more is listed by the database. */
+const modelsMax = 300_000;
+const loadedAtOnce = 1_000;
+const retryAfterMs = 1_000;
+
+const noModels = new ModelColumns();
+
+/** A model on a page: which one, and the stream version at which it is there. */
+export type ModelPlace = { model_id: string; stream_version: number };
+
+export type ModelIndex = {
+  /** This process alone writes the views from here on, and tells of every change: the models that are there are read. */
+  claimed: () => void;
+  /** Models as they are after a batch that is committed. */
+  changed: (models: readonly ListedModel[]) => void;
+  /** Something else than the projection has changed the views: they are read again. */
+  forget: () => void;
+  /**
+   * A page of the models that the caller may see, as the last change that was told left them; null while not all are
+   * known, or where they are too many.
+   * @throws Problem `invalid` for a page that cannot be
+   */
+  page: (
+    caller: Pick<Principal, 'sees' | 'tenant'>,
+    query: ModelFilters & PageQuery,
+    order: Order,
+  ) => ListPage<ModelPlace> | null;
+  close: () => void;
+};
+
+export function openModelIndex(reader: Pick<Reader, 'rows'>, logger: Logger): ModelIndex {
+  let tenants = new Map<string, ModelColumns>();
+  let count = 0;
+  let state: 'closed' | 'unclaimed' | 'loading' | 'known' | 'too many' = 'unclaimed';
+  /** Of the latest load: an earlier one that is still under way has nothing to say any more. */
+  let loads = 0;
+
+  function columnsOf(tenant: string): ModelColumns {
+    const known = tenants.get(tenant);
+    if (known !== undefined) return known;
+    const columns = new ModelColumns();
+    tenants.set(tenant, columns);
+    return columns;
+  }
+
+  function put(models: readonly ListedModel[]): void {
+    for (const model of models) {
+      const columns = columnsOf(model.tenant);
+      const before = columns.count;
+      // serials count up by one, so they are as many as there are models
+      if (model.serial <= modelsMax) columns.put(model);
+      count += columns.count - before;
+      if (model.serial <= modelsMax && count <= modelsMax) continue;
+      state = 'too many';
+      tenants = new Map();
+      logger.info(
+        { models: modelsMax },
+        'more models than are kept in memory: the database lists them',
+      );
+      return;
+    }
+  }
+
+  async function load(isLatest: () => boolean): Promise<void> {
+    let after: { tenant: string; serial: number } = { tenant: '', serial: 0 };
+    for (;;) {
+      const rows = await reader.rows<ListedModel>({
+        name: 'models to be listed',
+        text: `select model_id, tenant, serial, name, framework, team, project, model_type, task, category, tags,
+                 is_active, is_deleted, stages, stream_version, position::float8
+               from views.models_gN where (tenant, serial) > ($1, $2) order by tenant, serial limit $3`,
+        values: [after.tenant, after.serial, loadedAtOnce],
+      });
+      if (!isLatest()) return;
+      put(rows);
+      const last = rows.at(-1);
+      if (last === undefined) {
+        state = 'known';
+        return;
+      }
+      after = last;
+    }
+  }
+
+  function reload(): void {
+    tenants = new Map();
+    count = 0;
+    state = 'loading';
+    const nth = ++loads;
+    const isLatest = (): boolean => nth === loads && state === 'loading';
+    load(isLatest).catch((error: unknown) => {
+      if (!isLatest()) return;
+      logger.warn({ err: error }, 'the models to be listed cannot be read; it is tried again');
+      setTimeout(() => isLatest() && reload(), retryAfterMs).unref();
+    });
+  }
+
+  return {
+    claimed: reload,
+    changed: (models) => {
+      if (state === 'loading' || state === 'known') put(models);
+    },
+    forget: () => {
+      if (state === 'loading' || state === 'known') reload();
+    },
+    page: ({ tenant, sees }, query, order) => {
+      if (state !== 'known') return null;
+      const columns = tenants.get(tenant) ?? noModels;
+      const page = pageOf<Row>(
+        columns.find(query, sees, order.column === 'm.serial' ? order.direction : 'asc'),
+        query,
+        order,
+        valueOf(columns, order),
+      );
+      return {
+        ...page,
+        rows: page.rows.map((row) => ({
+          model_id: columns.id(row),
+          stream_version: columns.streamVersion(row),
+        })),
+      };
+    },
+    close: () => {
+      state = 'closed';
+    },
+  };
+}
+
+/** What rows are ordered by. */
+function valueOf(columns: ModelColumns, { column }: Order): (row: Row) => string | number {
+  if (column === 'm.name') return columns.name;
+  return column === 'm.position' ? columns.position : (row) => row;
+}
