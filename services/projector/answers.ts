@@ -8,10 +8,10 @@ import { modelStream } from '#events/names.ts';
 import { listedModel } from './listed-model.ts';
 import type { ListedModel } from './listed-model.ts';
 
-/** Models by what they are answered with: some twenty thousand. */
-const modelCharactersMax = 32_000_000;
+/** Models by what they are answered with: some fifteen thousand. */
+const modelCharactersMax = 24_000_000;
 /** Answers about their versions: fewer ask for the same again. */
-const answersCharactersMax = 6_000_000;
+const answersCharactersMax = 8_000_000;
 /** What a kept thing weighs beside its text. */
 const keptOverhead = 400;
 /** An answer larger than this is one of few that ask for so much. */
