@@ -1,6 +1,7 @@
 // The models of a tenant by what they are listed by, in columns: a list looks through a hundred thousand of them in a millisecond.
 import type { Scope } from '#events/access.ts';
 import { namesOf } from '#events/access.ts';
+import { modelStream } from '#events/names.ts';
 import { stages } from '#events/model/shapes.ts';
 import { tagAsked } from './listed-model.ts';
 import type { ListedModel } from './listed-model.ts';
@@ -57,6 +58,7 @@ export class ModelColumns {
   ) as Record<TextFact, Uint32Array<ArrayBuffer>>;
   readonly #names: string[] = [];
   readonly #ids: string[] = [];
+  readonly #streams: string[] = [];
   readonly #tags: (readonly number[])[] = [];
   #count = 0;
 
@@ -66,6 +68,7 @@ export class ModelColumns {
   }
 
   id = (row: Row): string => this.#ids[row]!;
+  stream = (row: Row): string => this.#streams[row]!;
   name = (row: Row): string => this.#names[row]!;
   position = (row: Row): number => this.#positions[row]!;
   streamVersion = (row: Row): number => this.#versions[row]!;
@@ -82,6 +85,7 @@ export class ModelColumns {
     this.#positions[row] = model.position;
     this.#names[row] = model.name;
     this.#ids[row] = model.model_id;
+    this.#streams[row] ??= modelStream(model.tenant, model.model_id);
     for (const fact of textFacts) this.#putFact(row, fact, model[fact]);
     const before = this.#tags[row] ?? noTags;
     this.#tags[row] = this.#tagCodes(model.tags);

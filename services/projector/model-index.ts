@@ -17,7 +17,7 @@ const retryAfterMs = 1_000;
 const noModels = new ModelColumns();
 
 /** A model on a page: which one, and the stream version at which it is there. */
-export type ModelPlace = { model_id: string; stream_version: number };
+export type ModelPlace = { stream: string; model_id: string; stream_version: number };
 
 export type ModelIndex = {
   /** This process alone writes the views from here on, and tells of every change: the models that are there are read. */
@@ -126,6 +126,7 @@ export function openModelIndex(reader: Pick<Reader, 'rows'>, logger: Logger): Mo
       return {
         ...page,
         rows: page.rows.map((row) => ({
+          stream: columns.stream(row),
           model_id: columns.id(row),
           stream_version: columns.streamVersion(row),
         })),

@@ -5,7 +5,7 @@ import type { Principal } from '#events/access.ts';
 import { stages } from '#events/model/shapes.ts';
 import type { Model } from '#events/model/model-row.ts';
 import { modelInStageResource } from '#events/model/resource.ts';
-import { isDigits, isUuid, modelStream } from '#events/names.ts';
+import { isDigits, isUuid } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { shownModel } from '../answers.ts';
@@ -212,15 +212,21 @@ async function listKnownModels(
   const order = orderOf(query.sort);
   const page = index.page(caller, query, order);
   if (page === null) return null;
-  const rows = await Promise.all(
-    page.rows.map(async (place) => {
-      const kept = answers.ofStream(modelStream(caller.tenant, place.model_id));
-      if (kept?.shown.stream_version === place.stream_version) return kept.shown;
-      const found = await findModel(reading, caller, place.model_id);
-      return found !== null && isStillAt(place, found.shown, query, order) ? found.shown : null;
-    }),
-  );
-  return rows.every((row) => row !== null) ? pageJson({ ...page, rows }, ({ json }) => json) : null;
+  const rows: (ShownModel | null)[] = page.rows.map(({ stream, stream_version }) => {
+    const kept = answers.ofStream(stream);
+    return kept?.shown.stream_version === stream_version ? kept.shown : null;
+  });
+  // nearly every page is in memory whole, and costs no promise a row
+  if (rows.includes(null))
+    await Promise.all(
+      page.rows.map(async (place, nth) => {
+        if (rows[nth] !== null) return;
+        const found = await findModel(reading, caller, place.model_id);
+        if (found !== null && isStillAt(place, found.shown, query, order)) rows[nth] = found.shown;
+      }),
+    );
+  const isFound = (row: ShownModel | null): row is ShownModel => row !== null;
+  return rows.every(isFound) ? pageJson({ ...page, rows }, ({ json }) => json) : null;
 }
 
 /** Whether a model that has changed since the page was made is still on it, and in the same place. */
