@@ -1,6 +1,7 @@
 // Sums of the counters: how much there is, of one tenant for its own eyes, or of all for the metrics.
 import { namesOf } from '#events/access.ts';
 import type { Scope } from '#events/access.ts';
+import type { ModelThen } from './as-of.ts';
 import type { Reader } from './reader.ts';
 import type { Dimension } from './views/stats.ts';
 
@@ -71,6 +72,39 @@ export async function countSeen(
     values: [tenant, namesOf(sees, 'team'), namesOf(sees, 'project')],
   });
   return totalsOf(rows);
+}
+
+/** The same counts of models in memory, as they were then. */
+export function countThen(models: readonly ModelThen[]): Totals {
+  const counts = new Map<Dimension, Map<string, number>>();
+  function count(dimension: Dimension, key: string | null): void {
+    if (key === null) return;
+    const byKey = counts.get(dimension) ?? new Map<string, number>();
+    counts.set(dimension, byKey.set(key, (byKey.get(key) ?? 0) + 1));
+  }
+  for (const { model, versions, deployments } of models) {
+    if (model.state === 'deleted') continue;
+    count('models', '');
+    count('models_by_framework', model.framework);
+    count('models_by_team', model.team);
+    count('models_by_project', model.project);
+    for (const { stage, readiness, deleted_at } of versions.values()) {
+      if (deleted_at !== null) continue;
+      count('versions', '');
+      count('versions_by_stage', stage);
+      count('versions_by_readiness', readiness);
+    }
+    for (const { status } of deployments.values())
+      if (status === 'deployed') count('deployments_active', '');
+  }
+  const totals: Totals = {};
+  for (const [dimension, byKey] of counts) {
+    const ranked = [...byKey].toSorted(
+      ([key, many], [other, less]) => less - many || (key < other ? -1 : 1),
+    );
+    totals[dimension] = Object.fromEntries(ranked.slice(0, keysShownMax));
+  }
+  return totals;
 }
 
 function totalsOf(rows: readonly { dimension: Dimension; key: string; count: string }[]): Totals {

@@ -1,5 +1,12 @@
 // Time travel: what was in production in March is answered as if it were March.
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { batchCommandsMax } from '#events/log.ts';
+import { modelStream } from '#events/names.ts';
+import { openAsOf } from '#services/projector/as-of.ts';
+import { eventually } from '#test/eventually.ts';
+import { memoryLogStore, openMemoryLog } from '#test/memory-log.ts';
+import { asked, entryOf, noted } from '#test/ports/log.contract.ts';
 import { serveRegistry } from './served.ts';
 import type { Answer, ServedRegistry } from './served.ts';
 
@@ -12,6 +19,8 @@ afterAll(() => registry.stop());
 let names = 0;
 const newName = (): string => `of-then-${++names}`;
 const positionOf = ({ body }: Answer): number => (body as unknown as { position: number }).position;
+
+const registered = noted({}, { type: 'model.registered' });
 
 /** Every answer about a model that a write can change, and the position that each write left. */
 const questionsOf = (name: string): string[] => [
@@ -30,6 +39,7 @@ const questionsOf = (name: string): string[] => [
   `/deployments?model=${name}`,
   `/deployments?model=${name}&status=deployed&environment=eu`,
   `/promotion-requests?model=${name}&state=executed`,
+  '/stats',
 ];
 
 /** Lives a life, and keeps what every question was answered after each of its steps. */
@@ -37,15 +47,17 @@ async function life(name: string) {
   const { get, post, call } = registry;
   const kept: { position: number; at: string; question: string; answer: Answer }[] = [];
   const steps = [
-    () => post('/models', { name, team: name, tags: { [name]: 'x' } }),
+    () => post('/models', { name, team: name, framework: 'onnx', tags: { [name]: 'x' } }),
     () => post(`/models/${name}/versions`, { label: 'a' }),
     () => post(`/models/${name}/versions/a/promote`, { to_stage: 'production' }),
     () => post(`/models/${name}/versions/a/deployments`, { environment: 'eu', status: 'deployed' }),
     () => post(`/models/${name}/versions`, { label: 'b' }),
-    () => call('PATCH', `/models/${name}`, { tags: { [name]: null }, description: 'other' }),
+    () =>
+      call('PATCH', `/models/${name}`, { tags: { [name]: null }, project: 'p', framework: null }),
     () => post(`/models/${name}/versions/b/promotion-requests`, { to_stage: 'production' }),
     () => post(`/models/${name}/rollback`, { reason: 'worse' }),
     () => post(`/models/${name}/versions/b/archive`, {}),
+    () => call('DELETE', `/models/${name}/versions/b`),
   ];
   for (const step of steps) {
     const written = await step();
@@ -58,6 +70,17 @@ async function life(name: string) {
       kept.push({ position, at: event!.recorded_at, question, answer: await get(question) });
   }
   return kept;
+}
+
+/** The key of somebody who sees one team. */
+async function viewerOf(team: string): Promise<string> {
+  const { get, post, call } = registry;
+  const subject = `viewer of ${team}`;
+  const { body } = await post('/api-keys', { subject, role: 'member' });
+  const { secret } = body as unknown as { secret: string };
+  await call('PUT', '/role-bindings', { subject, role: 'viewer', scope: `team:${team}` });
+  await eventually(async () => (await get('/stats', secret)).status === 200);
+  return secret;
 }
 
 const asOf = (question: string, then: string | number): string =>
@@ -139,6 +162,38 @@ describe('one deployment, binding or promotion request as of then', () => {
   });
 });
 
+describe('statistics as of then', () => {
+  test('leave out what was deleted by then, and count what was deleted since', async () => {
+    const { get, post, call } = registry;
+    const name = newName();
+    await post('/models', { name, team: name });
+    const versioned = await post(`/models/${name}/versions`, {});
+    const before = await get('/stats');
+    const deleted = await call('DELETE', `/models/${name}`);
+    const after = await get('/stats');
+    expect(deleted.status).toBe(200);
+    expect(before.body['models_by_team']).toMatchObject({ [name]: 1 });
+    expect(after.body['models_by_team']).not.toHaveProperty(name);
+    expect((await get(asOf('/stats', positionOf(versioned)))).body).toEqual(before.body);
+    const then = await get(asOf('/stats', positionOf(deleted)));
+    expect(then.body).toEqual(after.body);
+    expect(then.headers.get('x-position')).toBe(`${positionOf(deleted)}`);
+  });
+
+  test('count only what the caller may see', async () => {
+    const { get, post } = registry;
+    const [seen, hidden] = [newName(), newName()];
+    const key = await viewerOf(seen);
+    await post('/models', { name: seen, team: seen });
+    await post('/models', { name: hidden, team: hidden });
+    const position = positionOf(await post(`/models/${seen}/versions`, {}));
+    const answered = await get('/stats', key);
+    expect(answered.body).toMatchObject({ total_models: 1, models_by_team: { [seen]: 1 } });
+    await post(`/models/${seen}/versions`, {});
+    expect((await get(asOf('/stats', position), key)).body).toEqual(answered.body);
+  });
+});
+
 test('lists as of then go in pages', async () => {
   const { get, post } = registry;
   const team = newName();
@@ -166,6 +221,18 @@ test('lists as of then go in pages', async () => {
   expect(seen).toEqual(made.toReversed());
 });
 
+test('what goes over all models ends at 20,000 of them', async () => {
+  const log = openMemoryLog(memoryLogStore());
+  const caller = { tenant: 'wide', sees: null };
+  const register = () =>
+    entryOf(modelStream(caller.tenant, randomUUID()), 0, asked({ events: [registered] }));
+  for (let batch = 0; batch <= 40; batch++)
+    await log.append(Array.from({ length: batchCommandsMax }, register));
+  const { models } = openAsOf(log, { now: () => new Date() });
+  expect(await models(caller, 5)).toHaveLength(5);
+  await expect(models(caller, 20_001)).rejects.toMatchObject({ code: 'as_of_too_wide' });
+});
+
 test('what has not come yet, or is no time, is refused', async () => {
   const { get } = registry;
   for (const [then, code] of [
@@ -174,8 +241,9 @@ test('what has not come yet, or is no time, is refused', async () => {
     ['yesterday', 'invalid'],
     ['2026-13-01T00:00:00Z', 'invalid'],
     ['-1', 'invalid'],
-  ] as const) {
-    const { status, body } = await get(asOf('/models', then));
-    expect([then, status, body['code']]).toEqual([then, 422, code]);
-  }
+  ] as const)
+    for (const question of ['/models', '/stats']) {
+      const { status, body } = await get(asOf(question, then));
+      expect([question, then, status, body['code']]).toEqual([question, then, 422, code]);
+    }
 });
