@@ -12,7 +12,7 @@ const offsetMax = 1_000_000;
  * Rows that match are counted up to so many, where no counter knows them: more would be looked at for a number that nobody
  * reads to its end. The answer says so.
  */
-const countedMax = 2_000;
+const countedMax = 10_000;
 /** Statements with these sizes are prepared; others are asked too seldom to be kept on every connection. */
 const preparedSizes: ReadonlySet<number> = new Set([10, 20, 25, pageSizeDefault, 100]);
 

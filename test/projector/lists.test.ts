@@ -6,7 +6,7 @@ import type { ListOf, PageQuery } from '#services/projector/lists.ts';
 import type { Reader } from '#services/projector/reader.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 
-const most = 2_000;
+const most = 10_000;
 const rows = most + 500;
 let database: Awaited<ReturnType<typeof freshDatabase>>;
 let pool: Pool;
