@@ -12,7 +12,8 @@ import type { ModelFilters } from './routes/model-filters.ts';
 /** So many are some 100 MB. A registry that has more is listed by the database. */
 const modelsMax = 300_000;
 const loadedAtOnce = 1_000;
-const retryAfterMs = 1_000;
+/** After a failure, or where what is served has changed: as streams that are parked one after another change it each time. */
+const reloadAfterMs = 1_000;
 
 const noModels = new ModelColumns();
 
@@ -93,26 +94,32 @@ export function openModelIndex(reader: Pick<Reader, 'rows'>, logger: Logger): Mo
     }
   }
 
-  function reload(): void {
+  /** Begins anew, after a while; a load that is under way has nothing to say any more. */
+  function reload(afterMs: number): void {
     tenants = new Map();
     count = 0;
     state = 'loading';
     const nth = ++loads;
     const isLatest = (): boolean => nth === loads && state === 'loading';
-    load(isLatest).catch((error: unknown) => {
+    const begin = (): void => {
       if (!isLatest()) return;
-      logger.warn({ err: error }, 'the models to be listed cannot be read; it is tried again');
-      setTimeout(() => isLatest() && reload(), retryAfterMs).unref();
-    });
+      load(isLatest).catch((error: unknown) => {
+        if (!isLatest()) return;
+        logger.warn({ err: error }, 'the models to be listed cannot be read; it is tried again');
+        setTimeout(begin, reloadAfterMs).unref();
+      });
+    };
+    if (afterMs === 0) begin();
+    else setTimeout(begin, afterMs).unref();
   }
 
   return {
-    claimed: reload,
+    claimed: () => reload(0),
     changed: (models) => {
       if (state === 'loading' || state === 'known') put(models);
     },
     forget: () => {
-      if (state === 'loading' || state === 'known') reload();
+      if (state === 'loading' || state === 'known') reload(reloadAfterMs);
     },
     page: ({ tenant, sees }, query, order) => {
       if (state !== 'known') return null;
