@@ -102,7 +102,7 @@ const codes = {
   immutable: { status: 422, title: 'These fields cannot be changed' },
   as_of_too_wide: {
     status: 422,
-    title: 'There were too many models then for one list; ask for one model, or read GET /events',
+    title: 'There were too many models then to go over all; ask for one model, or read GET /events',
   },
   time_in_future: { status: 422, title: 'The time has not come yet' },
   time_in_past: { status: 422, title: 'The time is over already' },

@@ -73,11 +73,7 @@ export function openRelatives(reader: Reader): Relatives {
     },
 
     async children({ tenant, sees }, of, most) {
-      const byKey = new Map(
-        of.flatMap((parent) =>
-          keysAsParent(tenant, parent.version.facts, parent.model_name).map((key) => [key, parent]),
-        ),
-      );
+      const byKey = parentsByKey(tenant, of);
       type Row = Omit<Child, 'parent' | 'version'> & { parents: string[]; state: string | null };
       const rows = await reader.rows<Row>({
         name: 'children of versions',
@@ -108,6 +104,14 @@ export function openRelatives(reader: Reader): Relatives {
     },
   };
 }
+
+/** Versions by every key under which a child may name them. */
+export const parentsByKey = (tenant: string, of: readonly Relative[]): Map<string, Relative> =>
+  new Map(
+    of.flatMap((parent) =>
+      keysAsParent(tenant, parent.version.facts, parent.model_name).map((key) => [key, parent]),
+    ),
+  );
 
 function relativeOf(model_name: string, state: string): Relative {
   const version = JSON.parse(state) as Version;

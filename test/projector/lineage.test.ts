@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#test/eventually.ts';
 import { serveRegistry } from './served.ts';
-import type { ServedRegistry } from './served.ts';
+import type { Answer, ServedRegistry } from './served.ts';
 
 type Node = { id: string; type: string; name?: string } & Record<string, unknown>;
 type Drawn = {
@@ -23,9 +23,15 @@ async function aVersion(model: string, label: string, lineage: object = {}): Pro
   return body['id'] as unknown as string;
 }
 
+const asOf = (path: string, position: number | string): string =>
+  `${path}${path.includes('?') ? '&' : '?'}as_of=${position}`;
+
+/** Every lineage is also asked for as of the position that the answer holds, which must not tell it otherwise. */
 async function draw(path: string, key?: string): Promise<Drawn & Record<string, unknown>> {
-  const { status, body } = await registry.get(`/models/${path}`, key);
+  const { status, body, headers } = await registry.get(`/models/${path}`, key);
   expect(status, JSON.stringify(body)).toBe(200);
+  const then = await registry.get(asOf(`/models/${path}`, headers.get('x-position')!), key);
+  expect([then.status, then.body]).toEqual([200, body]);
   return body as unknown as Drawn & Record<string, unknown>;
 }
 
@@ -174,8 +180,51 @@ test('a name means who has it now, and a deleted version says that it is', async
   expect(told(await draw('heir/lineage/1'))).toContain('external renamed/v1 parent_of heir/v1');
 });
 
+test('every lineage as of a position is the one that was drawn then', async () => {
+  const { get, post, call } = registry;
+  const parent_versions = ['old/v1', 'hf://bert'];
+  const steps = [
+    () => post('/models', { name: 'old' }),
+    () => post('/models/old/versions', { label: 'v1', lineage: { code_version: 'abc' } }),
+    () => post('/models', { name: 'young' }),
+    () => post('/models/young/versions', { label: 'v1', lineage: { parent_versions } }),
+    () => post('/models/old/versions', { label: 'v2', lineage: { parent_versions: ['1'] } }),
+    () => post('/models/young/versions/v1/deployments', { environment: 'eu', status: 'deployed' }),
+    () => call('PATCH', '/models/old', { name: 'older' }),
+    () => post('/models', { name: 'old' }),
+    () => post('/models/old/versions', { label: 'v1' }),
+    () => call('DELETE', '/models/old/versions/v1'),
+    () => call('DELETE', '/models/old'),
+    () => call('PATCH', '/models/older', { name: 'old' }),
+  ];
+  const kept: { question: string; position: number; answer: Answer }[] = [];
+  for (const step of steps) {
+    const { status, body } = await step();
+    expect(status, JSON.stringify(body)).toBeLessThan(300);
+    for (const name of ['old', 'older', 'young'])
+      for (const rest of ['v1', 'v1?depth=0', 'latest?depth=1']) {
+        const question = `/models/${name}/lineage/${rest}`;
+        const position = body['position'] as unknown as number;
+        kept.push({ question, position, answer: await get(question) });
+      }
+  }
+  const pictures = new Set(kept.map(({ answer }) => JSON.stringify(answer.body['edges'])));
+  expect(pictures.size).toBeGreaterThan(steps.length);
+  for (const { question, position, answer } of kept) {
+    const again = await get(asOf(question, position));
+    expect([question, position, again.status, again.body]).toEqual([
+      question,
+      position,
+      answer.status,
+      answer.body,
+    ]);
+  }
+});
+
 test.each([
   ['nobody/lineage/1', 404],
+  ['chain/lineage/1?as_of=1', 404],
+  ['chain/lineage/1?as_of=1000000000', 422],
   ['chain/lineage/99', 404],
   ['chain/lineage/1?depth=11', 422],
   ['chain/lineage/1?depth=-1', 422],

@@ -1,12 +1,16 @@
 // Reading what a version was made from, and what was made from it.
 import { z } from 'zod';
+import type { Version } from '#events/model/version-row.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { walkLineage } from '../lineage.ts';
+import type { Lineage } from '../lineage.ts';
+import { relativesThen } from '../relatives-then.ts';
 import { openRelatives } from '../relatives.ts';
-import { freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
 import { pathPart, sendJson, shown } from './reading.ts';
 import type { Reading } from './reading.ts';
+import { openThen } from './then.ts';
 
 const depthMax = 10;
 const depthDefault = 3;
@@ -14,11 +18,39 @@ const depthDefault = 3;
 const lineageQuery = z.strictObject({
   depth: z.coerce.number().int().min(0).max(depthMax).default(depthDefault),
   ...freshnessQuery,
+  ...asOfQuery,
+});
+
+/** Whose lineage is asked for. */
+type Root = {
+  model: { model_id: string; name: string; position: number; stream_version: number };
+  version: Version;
+};
+
+const relativeOf = ({ model: { model_id, name }, version }: Root) => ({
+  model_id,
+  model_name: name,
+  version,
+});
+
+const lineageResource = ({ model, version: { facts } }: Root, depth: number, drawn: Lineage) => ({
+  model_id: model.model_id,
+  model_name: model.name,
+  version_id: facts.version_id,
+  number: facts.number,
+  label: facts.label,
+  version: facts.label ?? String(facts.number),
+  lineage: facts.lineage,
+  depth,
+  ...drawn,
+  position: model.position,
+  stream_version: model.stream_version,
 });
 
 export function lineageRoutes(server: HttpServer, reading: Reading): void {
-  const { reader, find, freshness, share } = reading;
+  const { reader, find, freshness, asOf, share } = reading;
   const relatives = openRelatives(reader);
+  const then = openThen(reading);
 
   server.get(
     '/models/:model/lineage/:version',
@@ -33,32 +65,29 @@ export function lineageRoutes(server: HttpServer, reading: Reading): void {
       },
     },
     async (request, reply) => {
-      const { principal, query, url } = request;
+      const { principal, url } = request;
       const { model, version } = request.params;
-      await waitUntilFresh(freshness, query, reply);
+      const { depth, as_of } = request.query;
+      if (as_of !== undefined) {
+        const asked = { model, versions: [version] };
+        const found = await then.named(reply, principal, asked, as_of);
+        const root = { model: found.place, version: found.versions[0]! };
+        const json = await share(principal, `lineage ${url} at ${found.position}`, async () => {
+          const all = relativesThen(await asOf.models(principal, found.position));
+          const drawn = await walkLineage(all, principal, relativeOf(root), depth);
+          return JSON.stringify(lineageResource(root, depth, drawn));
+        });
+        return sendJson(reply, json);
+      }
+      await waitUntilFresh(freshness, request.query, reply);
       const json = await share(principal, `lineage ${url}`, async () => {
         const found = await find.version(principal, model, version);
         if (found === null) throw new Problem('model_not_found', { model });
         if (found.version === null) throw new Problem('version_not_found', { version });
-        const { model_id, name: model_name, position, stream_version } = found.model;
-        const root = { model_id, model_name, version: found.version };
-        const { facts } = found.version;
-        const drawn = await walkLineage(relatives, principal, root, query.depth);
-        return JSON.stringify(
-          shown(reader, principal.tenant, model_id, {
-            model_id,
-            model_name,
-            version_id: facts.version_id,
-            number: facts.number,
-            label: facts.label,
-            version: facts.label ?? String(facts.number),
-            lineage: facts.lineage,
-            depth: query.depth,
-            ...drawn,
-            position,
-            stream_version,
-          }),
-        );
+        const root = { model: found.model, version: found.version };
+        const drawn = await walkLineage(relatives, principal, relativeOf(root), depth);
+        const resource = lineageResource(root, depth, drawn);
+        return JSON.stringify(shown(reader, principal.tenant, root.model.model_id, resource));
       });
       return sendJson(reply, json);
     },

@@ -52,7 +52,7 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
   async function modelThen(reply: FastifyReply, caller: Principal, model: string, then: Then) {
     const { position } = await asOf.moment(then);
     reply.header('x-position', position);
-    return await asOf.model(caller, model, position);
+    return { position, state: await asOf.model(caller, model, position) };
   }
 
   return {
@@ -85,7 +85,8 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       named: string,
       { as_of, stage }: AskedThen<{ stage?: Stage | undefined }>,
     ): Promise<FastifyReply> {
-      const { model, versions } = await modelThen(reply, caller, named, as_of);
+      const { state } = await modelThen(reply, caller, named, as_of);
+      const { model, versions } = state;
       if (stage === undefined) return sendResource(reply, modelResource(model));
       const version = lastInStage(versions.values(), stage);
       if (version === null) throw new Problem('no_version_in_stage', { model: named, stage });
@@ -100,7 +101,8 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       query: AskedThen<VersionFilters & PageQuery>,
       order: Order,
     ): Promise<FastifyReply> {
-      const { model, versions } = await modelThen(reply, caller, named, query.as_of);
+      const { state } = await modelThen(reply, caller, named, query.as_of);
+      const { model, versions } = state;
       const found = [...versions.values()].filter(
         (version) => version.deleted_at === null && matchesVersion(version, query),
       );
@@ -113,7 +115,7 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
 
     /** How far the model was: its id, and the version of its stream. @throws Problem `model_not_found`, `time_in_future` */
     place: async (reply: FastifyReply, caller: Principal, named: string, then: Then) =>
-      (await modelThen(reply, caller, named, then)).model,
+      (await modelThen(reply, caller, named, then)).state.model,
 
     /** @throws Problem `model_not_found`, `version_not_found`, `time_in_future` */
     async version(
@@ -122,23 +124,23 @@ export function openThen({ asOf, share }: Pick<Reading, 'asOf' | 'share'>) {
       params: { model: string; version: string },
       then: Then,
     ): Promise<FastifyReply> {
-      const state = await modelThen(reply, caller, params.model, then);
+      const { state } = await modelThen(reply, caller, params.model, then);
       return sendResource(
         reply,
         versionResource(demandVersion(state, params.version), state.model),
       );
     },
 
-    /** Several versions of one moment. @throws Problem `model_not_found`, `version_not_found`, `time_in_future` */
+    /** Several versions of one moment, and its position. @throws Problem `model_not_found`, `version_not_found`, `time_in_future` */
     async named(
       reply: FastifyReply,
       caller: Principal,
       params: { model: string; versions: readonly string[] },
       then: Then,
     ) {
-      const state = await modelThen(reply, caller, params.model, then);
+      const { position, state } = await modelThen(reply, caller, params.model, then);
       const versions = params.versions.map((version) => demandVersion(state, version));
-      return { place: state.model, versions };
+      return { place: state.model, versions, position };
     },
   };
 }
