@@ -14,7 +14,7 @@ import { openRelayState } from '#infra/postgres/relay-state.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
-import { openAsk } from './ask.ts';
+import { openAsk } from './ask/ask.ts';
 import { bootstrap } from './bootstrap.ts';
 import { askMetrics } from './metrics.ts';
 import { openRegistration } from './register-version.ts';

@@ -8,7 +8,7 @@ import type { TenantEvent } from '#events/tenant/events.ts';
 import { newId } from '#infra/ids.ts';
 import { secretHash } from '#infra/auth/keys.ts';
 import { Problem } from '#infra/http/problems.ts';
-import type { Ask } from './ask.ts';
+import type { Ask } from './ask/ask.ts';
 import { tenantKind } from './kinds.ts';
 import type { Streams } from './streams.ts';
 

@@ -2,7 +2,7 @@
 import type { ModelEventData } from '#events/model/events.ts';
 import { Gauge, Histogram } from '#infra/telemetry/metrics.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
-import type { AskMetrics } from './ask.ts';
+import type { AskMetrics } from './ask/append.ts';
 
 /** From a kilobyte to ten gigabytes. */
 const artifactSizeBytes = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];

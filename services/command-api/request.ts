@@ -10,7 +10,7 @@ import { isUuid } from '#events/names.ts';
 import type { Giver } from '#events/tenant/tenant.ts';
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
-import type { Answered } from './ask.ts';
+import type { Answered } from './ask/asked.ts';
 
 /** The namespace under which command ids are made from (source, tenant, subject, key). */
 const commandIdNamespace = 'b6f1a6f0-5d0b-4a0e-9c1c-2f6a3f0d7e51';

@@ -6,7 +6,7 @@ import type { EventLog } from '#events/log.ts';
 import { isDigits, isUuid, modelNameClaim, modelStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { coalesce } from '#infra/postgres/coalesce.ts';
-import type { FoundBy } from './ask.ts';
+import type { FoundBy } from './ask/asked.ts';
 
 const namesMax = 50_000;
 /** One query looks up so many names at most: all that are not remembered and asked for in one moment. */

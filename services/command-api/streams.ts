@@ -12,7 +12,7 @@ export const rowsMax = 20_000;
 /** Past this many events a fold is worth keeping in the database. */
 const snapshotEveryEvents = 500;
 
-type StreamState = { stream_version: number };
+export type StreamState = { stream_version: number };
 
 /** How a command comes to know of other streams, all of one kind. */
 type RestsOn<State, Command> = {

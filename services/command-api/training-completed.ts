@@ -8,7 +8,7 @@ import { faultsOfBody, faultsOfSchema } from '#infra/http/faults.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { newId } from '#infra/ids.ts';
 import type { TrainingCompleted } from '#infra/kafka/cloudevents.ts';
-import type { Answered } from './ask.ts';
+import type { Answered } from './ask/asked.ts';
 import { modelFactsOf, modelName, versionFactsOf } from './fields.ts';
 import type { RegisterVersion } from './register-version.ts';
 import { commandIdOf, commonOf } from './request.ts';

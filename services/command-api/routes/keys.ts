@@ -7,7 +7,7 @@ import type { TenantEvent } from '#events/tenant/events.ts';
 import { newId } from '#infra/ids.ts';
 import { newSecret, secretHash } from '#infra/auth/keys.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import type { Ask } from '../ask.ts';
+import type { Ask } from '../ask/ask.ts';
 import { ownSubjectPrefix } from '../bootstrap.ts';
 import { prose, time, word } from '../fields.ts';
 import { tenantKind } from '../kinds.ts';

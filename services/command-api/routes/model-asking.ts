@@ -7,7 +7,7 @@ import { findVersionOrTombstone } from '#events/model/version-ref.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import { versionResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
-import type { Ask } from '../ask.ts';
+import type { Ask } from '../ask/ask.ts';
 import { modelKind } from '../kinds.ts';
 import { commonOf, sendAnswer } from '../request.ts';
 import type { CommandHead } from '../request.ts';

@@ -8,7 +8,7 @@ import type { ModelState } from '#events/model/state.ts';
 import { modelStream } from '#events/names.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
-import { isRecordedNow } from '../ask.ts';
+import { isRecordedNow } from '../ask/asked.ts';
 import { modelFactsOf, modelName, newModelBody, prose, reasonBody } from '../fields.ts';
 import { modelKind } from '../kinds.ts';
 import { modelPatchBody, modelPatchOf } from '../patches.ts';

@@ -9,7 +9,7 @@ import { modelStream } from '#events/names.ts';
 import { newId } from '#infra/ids.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import type { Answered } from '../ask.ts';
+import type { Answered } from '../ask/asked.ts';
 import { namedBody } from '../document-names.ts';
 import { prose, reasonBody, versionRefOf } from '../fields.ts';
 import { modelKind } from '../kinds.ts';

@@ -15,7 +15,7 @@ import type { KeyEffect } from '#events/log.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpServer } from '#infra/http/server.ts';
 import { Problem } from '#infra/http/problems.ts';
-import type { Ask } from '../ask.ts';
+import type { Ask } from '../ask/ask.ts';
 import { ownSubjectPrefix } from '../bootstrap.ts';
 import { prose, word } from '../fields.ts';
 import { tenantKind } from '../kinds.ts';

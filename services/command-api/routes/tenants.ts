@@ -8,7 +8,7 @@ import { newSecret, secretHash } from '#infra/auth/keys.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
 import { listTenants } from '#infra/postgres/tenants.ts';
-import type { Ask } from '../ask.ts';
+import type { Ask } from '../ask/ask.ts';
 import { ownSubjectPrefix } from '../bootstrap.ts';
 import { prose, word } from '../fields.ts';
 import { tenantKind } from '../kinds.ts';
