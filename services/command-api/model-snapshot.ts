@@ -10,6 +10,7 @@ import type { Version } from '#events/model/version-row.ts';
 import { LateMap } from './late-map.ts';
 import { packRows, unpackRow, unpackRows } from './packed-rows.ts';
 import type { PackedRow, PackedRows } from './packed-rows.ts';
+import { ScannedMap } from './scanned-map.ts';
 import type { StreamKind } from './streams.ts';
 
 /** What a version is found by; the digest only where it is the version's alone. */
@@ -50,11 +51,9 @@ function decode(text: string): ModelState {
   state.stream_version = stream_version;
   state.model = model;
   state.versions = lateVersions(versions, lines);
-  for (const [number, versionId, label, sha256] of versions) {
-    state.numberByVersionId.set(versionId, number);
-    if (label !== null) state.numberByLabel.set(label, number);
-    if (sha256 !== null) state.numberBySha256.set(sha256, number);
-  }
+  state.numberByVersionId = numbersBy(versions, 1);
+  state.numberByLabel = numbersBy(versions, 2);
+  state.numberBySha256 = numbersBy(versions, 3);
   for (const deployment of unpackRows<Deployment>(deployments))
     state.deployments.set(deployment.deployment_id, deployment);
   for (const binding of unpackRows<Binding>(bindings))
@@ -64,6 +63,13 @@ function decode(text: string): ModelState {
   for (const alert of alerts) state.alerts.set(alert.alert, alert);
   return state;
 }
+
+const numbersBy = (named: readonly Named[], name: 1 | 2 | 3): Map<string, number> =>
+  new ScannedMap(
+    named,
+    (one) => one[name],
+    ([number]) => number,
+  );
 
 function lateVersions(named: readonly Named[], lines: readonly string[]): Map<number, Version> {
   if (lines.length === 0) return new Map();
