@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** Views further behind than this are not waited for: the read is answered at once, and says so. */
 const staleAfterMs = 1_000;
 /** One question asks for every read that came since the last; under load they come so often at most. */
-const headIntervalMs = 2;
+const headIntervalMs = 4;
 /** A process that does not apply itself looks this often while reads wait. */
 const lookIntervalMs = 15;
 /** What a process that does not apply itself knows of the views is believed so long for reads that do not wait. */
