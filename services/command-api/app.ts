@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { AssertionFailed } from '#events/decider.ts';
 import { tenantStream } from '#events/names.ts';
 import type { Retention } from '#events/policy/retention.ts';
+import { openAsOf } from '#infra/as-of.ts';
 import type { Tokens } from '#infra/auth/tokens.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import type { DependencyHealth } from '#infra/http/operations.ts';
@@ -80,6 +81,7 @@ export function commandApiApp(deps: {
     logger.warn({ err: error }, 'a snapshot was not saved'),
   );
   const resolve = openResolve(log);
+  const asOf = openAsOf(log, clock);
   const ask = openAsk({
     log,
     streams,
@@ -126,7 +128,7 @@ export function commandApiApp(deps: {
     deploymentRoutes(server, asking);
     bindingRoutes(server, asking);
     holdRoutes(server, asking);
-    retentionPolicyRoutes(server, { ask, resolve, streams, kept });
+    retentionPolicyRoutes(server, { ask, resolve, streams, asOf, kept });
     retentionRoutes(server, { ask, resolve, orders, plan, newestKept: kept.newest_kept });
   }
 
@@ -146,7 +148,7 @@ export function commandApiApp(deps: {
     /** Every route of this service; mount under `/api/v1`. */
     routes(server: HttpServer): void {
       writeRoutes(server);
-      policyRoutes(server, { ask, resolve, streams, kept });
+      policyRoutes(server, { ask, resolve, streams, asOf, kept });
       promotionRequestRoutes(server, { ask, resolve, settle, now: clock.now });
       keyRoutes(server, { ask, streams });
       roleBindingRoutes(server, { ask, streams });

@@ -31,8 +31,11 @@ const noStreams: readonly string[] = [];
 const streamsOf = (tenant: string, project: string | null, modelId: string): readonly string[] =>
   policyScopesOf(project, modelId).map((scope) => policyStream(tenant, scope));
 
+/** A policy's stream, and what it comes to. */
+export type FoldedPolicy = Pick<Folded<PolicyState>, 'stream' | 'state'>;
+
 /** What a policy's stream says of its scope, as a layer to merge. */
-export const layerOf = ({ stream, state }: Folded<PolicyState>): PolicyLayer => ({
+export const layerOf = ({ stream, state }: FoldedPolicy): PolicyLayer => ({
   scope: parseStream(stream)!.id as PolicyScope,
   version: state.stream_version,
   own: state.own,

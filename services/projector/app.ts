@@ -15,7 +15,7 @@ import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { Logger, LogLevel } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import { openAnswers } from './answers.ts';
-import { openAsOf } from './as-of.ts';
+import { openAsOf } from '#infra/as-of.ts';
 import { openFind } from './find.ts';
 import { openFreshness } from './freshness.ts';
 import { findServing, prepareViews } from './generations.ts';

@@ -4,7 +4,7 @@ import type { ParentRef } from '#events/model/lineage.ts';
 import { findVersionOrTombstone } from '#events/model/version-ref.ts';
 import type { VersionRef } from '#events/model/commands.ts';
 import { isDigits } from '#events/names.ts';
-import type { ModelThen } from './as-of.ts';
+import type { ModelThen } from '#infra/as-of.ts';
 import { parentsByKey } from './relatives.ts';
 import type { Relative, Relatives } from './relatives.ts';
 

@@ -1,7 +1,7 @@
 // Sums of the counters: how much there is, of one tenant for its own eyes, or of all for the metrics.
 import { namesOf } from '#events/access.ts';
 import type { Scope } from '#events/access.ts';
-import type { ModelThen } from './as-of.ts';
+import type { ModelThen } from '#infra/as-of.ts';
 import type { Reader } from './reader.ts';
 import type { Dimension } from './views/stats.ts';
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batchCommandsMax } from '#events/log.ts';
 import { modelStream } from '#events/names.ts';
-import { openAsOf } from '#services/projector/as-of.ts';
+import { openAsOf } from '#infra/as-of.ts';
 import { eventually } from '#test/eventually.ts';
 import { memoryLogStore, openMemoryLog } from '#test/memory-log.ts';
 import { asked, entryOf, noted } from '#test/ports/log.contract.ts';
@@ -194,6 +194,74 @@ describe('statistics as of then', () => {
   });
 });
 
+describe('policies as of then', () => {
+  test('are what was said and in force then, for what the model then was', async () => {
+    const { get, post, call } = registry;
+    const name = newName();
+    const put = (scope: string, body: object) => call('PUT', `/policies/${scope}`, body);
+    const approvals = { required: 1, role: 'approver', expires_after_hours: 24 };
+    const steps = [
+      () => post('/models', { name, project: `${name}-p` }),
+      () => put(`project:${name}-p`, { approvals, may_override: ['allow_skip'] }),
+      () => put(`model:${name}`, { preset: 'strict' }),
+      () => put('tenant', { retention: { newest_kept: 7 } }),
+      () => put('tenant', { break_glass: 'forbidden' }),
+      () => call('PATCH', `/models/${name}`, { project: null }),
+      () => put(`model:${name}`, { gates: null, allow_skip: null }),
+      () => put('tenant', { break_glass: null, retention: null }),
+    ];
+    const kept: { position: number; question: string; answer: Answer }[] = [];
+    for (const step of steps) {
+      const written = await step();
+      expect(written.status, JSON.stringify(written.body)).toBeLessThan(300);
+      for (const question of [
+        '/policies/tenant',
+        `/policies/project:${name}-p`,
+        `/policies/model:${name}`,
+        `/models/${name}/policy`,
+        '/retention/policies/tenant',
+        `/retention/policies/model:${name}`,
+      ])
+        kept.push({ position: positionOf(written), question, answer: await get(question) });
+    }
+    for (const { position, question, answer } of kept) {
+      const again = await get(asOf(question, position));
+      const shown = [again.status, again.body, again.headers.get('etag')];
+      expect([question, position, ...shown]).toEqual([
+        question,
+        position,
+        answer.status,
+        answer.body,
+        answer.headers.get('etag'),
+      ]);
+      expect(again.headers.get('x-position')).toBe(`${position}`);
+    }
+    const said = kept.filter(({ question }) => question === `/models/${name}/policy`);
+    expect(new Set(said.map(({ answer }) => JSON.stringify(answer.body))).size).toBe(steps.length);
+  });
+
+  test('are not there for a model that was not, or that the caller may not see', async () => {
+    const { get, post } = registry;
+    const [seen, hidden] = [newName(), newName()];
+    const key = await viewerOf(seen);
+    const first = positionOf(await post('/models', { name: hidden, team: hidden }));
+    const last = positionOf(await post('/models', { name: seen, team: seen }));
+    for (const path of ['/policies/model:', '/retention/policies/model:'])
+      for (const [name, position, status] of [
+        [seen, last, 200],
+        [seen, first, 404],
+        [hidden, last, 404],
+      ] as const)
+        expect([path, name, (await get(asOf(path + name, position), key)).status]).toEqual([
+          path,
+          name,
+          status,
+        ]);
+    expect((await get(asOf(`/models/${hidden}/policy`, last), key)).status).toBe(404);
+    expect((await get(asOf(`/policies/project:${hidden}`, last), key)).status).toBe(403);
+  });
+});
+
 test('lists as of then go in pages', async () => {
   const { get, post } = registry;
   const team = newName();
@@ -242,7 +310,7 @@ test('what has not come yet, or is no time, is refused', async () => {
     ['2026-13-01T00:00:00Z', 'invalid'],
     ['-1', 'invalid'],
   ] as const)
-    for (const question of ['/models', '/stats']) {
+    for (const question of ['/models', '/stats', '/policies/tenant']) {
       const { status, body } = await get(asOf(question, then));
       expect([question, then, status, body['code']]).toEqual([question, then, 422, code]);
     }

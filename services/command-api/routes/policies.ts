@@ -2,13 +2,12 @@
 import { mergePolicies } from '#events/policy/merge.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { policyBody } from '../policy-fields.ts';
-import { layersOf } from '../policy-layers.ts';
 import { modelPath, noQuery } from './model-asking.ts';
-import { openPolicyAsking, scopePath } from './policy-asking.ts';
+import { openPolicyAsking, policyQuery, scopePath } from './policy-asking.ts';
 import type { PolicyAsking } from './policy-asking.ts';
 
 export function policyRoutes(server: HttpServer, asking: PolicyAsking): void {
-  const { show, set, modelOf } = openPolicyAsking(asking);
+  const { show, set, layersOf } = openPolicyAsking(asking);
 
   server.get(
     '/policies/:scope',
@@ -18,7 +17,7 @@ export function policyRoutes(server: HttpServer, asking: PolicyAsking): void {
         summary: 'What a scope says: tenant, project:<name> or model:<id>, and what that comes to',
         tags: ['policies'],
         params: scopePath,
-        querystring: noQuery,
+        querystring: policyQuery,
       },
     },
     async (request, reply) => await show(request, reply, (shown) => shown),
@@ -50,15 +49,14 @@ export function policyRoutes(server: HttpServer, asking: PolicyAsking): void {
         summary: 'The policy in force for a model, with the scope that each field comes from',
         tags: ['policies'],
         params: modelPath,
-        querystring: noQuery,
+        querystring: policyQuery,
       },
     },
-    async ({ principal, params }) => {
-      const model = await modelOf(principal, params.model);
-      const layers = await layersOf(asking.streams, model);
+    async (request, reply) => {
+      const { model_id, layers } = await layersOf(request, reply);
       const { policy, sources } = mergePolicies(layers, asking.kept);
       return {
-        model_id: model.model_id,
+        model_id,
         policy,
         sources,
         scopes: layers.map(({ scope, version }) => ({ scope, version })),

@@ -2,7 +2,7 @@
 import type { HttpServer } from '#infra/http/server.ts';
 import { retentionPolicyBody } from '../policy-fields.ts';
 import { noQuery } from './model-asking.ts';
-import { openPolicyAsking, scopePath } from './policy-asking.ts';
+import { openPolicyAsking, policyQuery, scopePath } from './policy-asking.ts';
 import type { PolicyAsking, ShownPolicy } from './policy-asking.ts';
 
 /** Null where the scope says nothing of it. */
@@ -24,7 +24,7 @@ export function retentionPolicyRoutes(server: HttpServer, asking: PolicyAsking):
         summary: 'How long versions stay in a scope: what it says, and what that comes to',
         tags: ['retention'],
         params: scopePath,
-        querystring: noQuery,
+        querystring: policyQuery,
       },
     },
     async (request, reply) => await show(request, reply, retentionOf),

@@ -14,24 +14,6 @@ export type FreshnessQuery = {
   min_position?: number | undefined;
 };
 
-/** The query parameter of every read that can be answered as of then: a position of the log, or an RFC 3339 time. */
-export const asOfQuery = {
-  as_of: z
-    .union(
-      [
-        z
-          .string()
-          .regex(/^[0-9]{1,15}$/)
-          .transform((digits) => ({ position: Number(digits) })),
-        z.iso
-          .datetime({ offset: true })
-          .transform((text) => ({ time: new Date(text).toISOString() })),
-      ],
-      'must be a position of the log, or an RFC 3339 time',
-    )
-    .optional(),
-};
-
 /**
  * Waits until the views are as fresh as the request asks, by default as the log; then says in the headers what they hold. Returns
  * the position that the answer must hold.

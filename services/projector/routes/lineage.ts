@@ -1,13 +1,14 @@
 // Reading what a version was made from, and what was made from it.
 import { z } from 'zod';
 import type { Version } from '#events/model/version-row.ts';
+import { asOfQuery } from '#infra/http/as-of-query.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { walkLineage } from '../lineage.ts';
 import type { Lineage } from '../lineage.ts';
 import { relativesThen } from '../relatives-then.ts';
 import { openRelatives } from '../relatives.ts';
-import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import { pathPart, sendJson, shown } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { openThen } from './then.ts';

@@ -6,6 +6,7 @@ import { stages } from '#events/model/shapes.ts';
 import type { Model } from '#events/model/model-row.ts';
 import { modelInStageResource } from '#events/model/resource.ts';
 import { isDigits, isUuid } from '#events/names.ts';
+import { asOfQuery } from '#infra/http/as-of-query.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { shownModel } from '../answers.ts';
@@ -14,7 +15,7 @@ import { deletedModels, pageQuery, readList } from '../lists.ts';
 import type { ListOf, Order } from '../lists.ts';
 import type { ModelPlace } from '../model-index.ts';
 import type { Dimension } from '../views/stats.ts';
-import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import { conditionsOf, matchesModel, modelFilters } from './model-filters.ts';
 import {
   findModel,

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { maySee } from '#events/access.ts';
 import type { Place, Principal } from '#events/access.ts';
 import { Problem } from '#infra/http/problems.ts';
-import type { ModelThen, Moment, Then } from '../as-of.ts';
+import type { ModelThen, Moment, Then } from '#infra/as-of.ts';
 import { pageOf, readList } from '../lists.ts';
 import type { ListOf, Order, PageQuery } from '../lists.ts';
 import { waitUntilFresh } from './freshly.ts';

@@ -7,7 +7,7 @@ import { isStorableText, modelStream } from '#events/names.ts';
 import type { EventLog } from '#events/log.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import { shownModel } from '../answers.ts';
-import type { AsOf } from '../as-of.ts';
+import type { AsOf } from '#infra/as-of.ts';
 import type { Answers, Caller, KeptModel, ShownModel } from '../answers.ts';
 import type { shareAnswers } from '../share-answers.ts';
 import type { Find } from '../find.ts';

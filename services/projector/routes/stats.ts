@@ -1,9 +1,10 @@
 // How much there is in the registry, as far as the caller's tenant goes.
 import { z } from 'zod';
+import { asOfQuery } from '#infra/http/as-of-query.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { countSeen, countThen, readTotals, totalOf } from '../totals.ts';
 import type { Totals } from '../totals.ts';
-import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import { sendJson } from './reading.ts';
 import type { Reading } from './reading.ts';
 

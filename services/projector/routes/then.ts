@@ -7,7 +7,7 @@ import type { Stage } from '#events/model/shapes.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { findVersion, findVersionOrTombstone, versionRefOf } from '#events/model/version-ref.ts';
 import { Problem } from '#infra/http/problems.ts';
-import type { ModelThen, Then } from '../as-of.ts';
+import type { ModelThen, Then } from '#infra/as-of.ts';
 import { listedModel } from '../listed-model.ts';
 import { pageOf } from '../lists.ts';
 import type { Order, PageQuery } from '../lists.ts';

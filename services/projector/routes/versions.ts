@@ -2,12 +2,13 @@
 import { z } from 'zod';
 import { versionResource } from '#events/model/resource.ts';
 import type { Version } from '#events/model/version-row.ts';
+import { asOfQuery } from '#infra/http/as-of-query.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { Caller, KeptModel, ShownModel } from '../answers.ts';
 import { firstPageOf, firstPageRows, pageQuery, readList } from '../lists.ts';
 import type { ListOf, ListPage, Order, PageQuery } from '../lists.ts';
-import { asOfQuery, freshnessQuery, waitUntilFresh } from './freshly.ts';
+import { freshnessQuery, waitUntilFresh } from './freshly.ts';
 import { partsOf } from './parts-of-models.ts';
 import {
   answerAbout,

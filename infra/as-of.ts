@@ -2,6 +2,7 @@
 import type { Principal } from '#events/access.ts';
 import type { EventFilter, EventLog } from '#events/log.ts';
 import { pageEventsMax } from '#events/log.ts';
+import type { RecordedEvent } from '#events/envelope.ts';
 import type { RecordedModelEvent } from '#events/model/events.ts';
 import { evolveModelState, initialModelState } from '#events/model/state.ts';
 import type { ModelState } from '#events/model/state.ts';
@@ -26,6 +27,12 @@ export type ModelThen = ModelState & { model: NonNullable<ModelState['model']> }
 
 type Caller = Pick<Principal, 'tenant' | 'sees'>;
 
+/** How a stream is folded. */
+type Fold<State> = {
+  initial: () => State;
+  evolve: (state: State, event: RecordedEvent) => State;
+};
+
 export type AsOf = {
   /**
    * What is meant by then. A time of the last seconds may still come to hold more, as an append takes its time before it
@@ -38,6 +45,12 @@ export type AsOf = {
    * @throws Problem `model_not_found`; LogUnavailable
    */
   model: (caller: Caller, model: string, position: number) => Promise<ModelThen>;
+  /** What was true of a stream. @throws LogUnavailable */
+  folded: <State extends { stream_version: number }>(
+    stream: string,
+    position: number,
+    fold: Fold<State>,
+  ) => Promise<State>;
   /** The model of a stream, or null where it was not there yet, or the caller may not see it. */
   stream: (caller: Caller, stream: string, position: number) => Promise<ModelThen | null>;
   /**
@@ -48,16 +61,25 @@ export type AsOf = {
 };
 
 export function openAsOf(log: EventLog, clock: Pick<Clock, 'now'>): AsOf {
-  async function fold(stream: string, position: number): Promise<ModelThen | null> {
-    let state = initialModelState();
+  async function folded<State extends { stream_version: number }>(
+    stream: string,
+    position: number,
+    { initial, evolve }: Fold<State>,
+  ): Promise<State> {
+    let state = initial();
     for (;;) {
       const page = await log.readStream(stream, state.stream_version, pageEventsMax);
       for (const event of page) {
-        if (event.position > position) return whole(state);
-        state = evolveModelState(state, upcast(event) as RecordedModelEvent);
+        if (event.position > position) return state;
+        state = evolve(state, upcast(event));
       }
-      if (page.length < pageEventsMax) return whole(state);
+      if (page.length < pageEventsMax) return state;
     }
+  }
+
+  async function fold(stream: string, position: number): Promise<ModelThen | null> {
+    const state = await folded(stream, position, modelFold);
+    return state.model === null ? null : (state as ModelThen);
   }
 
   async function foldFor(
@@ -105,6 +127,7 @@ export function openAsOf(log: EventLog, clock: Pick<Clock, 'now'>): AsOf {
       return found;
     },
 
+    folded,
     stream: foldFor,
 
     async models({ tenant, sees }, position) {
@@ -140,5 +163,7 @@ export function openAsOf(log: EventLog, clock: Pick<Clock, 'now'>): AsOf {
 /** Serials are 32-bit in the log. */
 const serialMax = 2_147_483_647;
 
-const whole = (state: ModelState): ModelThen | null =>
-  state.model === null ? null : (state as ModelThen);
+const modelFold: Fold<ModelState> = {
+  initial: initialModelState,
+  evolve: (state, event) => evolveModelState(state, event as RecordedModelEvent),
+};

@@ -1,0 +1,20 @@
+// How a request asks for the answer of then: `as_of`, a position of the log or an RFC 3339 time.
+import { z } from 'zod';
+
+/** The query parameter of every read that can be answered as of then. */
+export const asOfQuery = {
+  as_of: z
+    .union(
+      [
+        z
+          .string()
+          .regex(/^[0-9]{1,15}$/)
+          .transform((digits) => ({ position: Number(digits) })),
+        z.iso
+          .datetime({ offset: true })
+          .transform((text) => ({ time: new Date(text).toISOString() })),
+      ],
+      'must be a position of the log, or an RFC 3339 time',
+    )
+    .optional(),
+};
