@@ -42,16 +42,16 @@ export const giverOf = ({ subject, own }: Principal): Giver => ({ subject, own }
 const invalidHeader = (name: string, message: string): Problem =>
   new Problem('invalid', { errors: [{ pointer: `/headers/${name}`, message }] });
 
+/** What a body may say of a command beside what it asks. */
+export type Said =
+  | { reason?: string | null | undefined; declared_by?: string | null | undefined }
+  | null
+  | undefined;
+
 export type CommandHead = ReturnType<typeof commandHead>;
 
 /** The part of a command that the headers give. */
-export function commandHead(
-  request: FastifyRequest,
-  body:
-    | { reason?: string | null | undefined; declared_by?: string | null | undefined }
-    | null
-    | undefined,
-) {
+export function commandHead(request: FastifyRequest, body: Said) {
   const { principal, headers } = request;
   const key = headers['idempotency-key'];
   if (

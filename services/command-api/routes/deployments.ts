@@ -1,6 +1,6 @@
 // Writes on deployments: what runs where.
 import { z } from 'zod';
-import type { Common, ModelCommand } from '#events/model/commands.ts';
+import type { Common, ModelCommand, VersionRef } from '#events/model/commands.ts';
 import { deploymentResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -16,7 +16,7 @@ import {
   versionRefOf,
 } from '../fields.ts';
 import { commandHead } from '../request.ts';
-import { askModel, noQuery, placeOf, versionPath } from './model-asking.ts';
+import { askModel, askModelOfPath, noQuery, placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
 
 const deploymentPath = z.strictObject({ id: z.uuid() });
@@ -36,7 +36,31 @@ const begunDeployment = (deploymentId: string) => (state: ModelState, events: Ev
   return sameDeployment(begun?.data.deployment_id ?? deploymentId)(state);
 };
 
-export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): void {
+/** What is asked of a deployment in either body that tells of one. */
+const askedDeployment = (
+  version: VersionRef,
+  deployment_id: string,
+  body: Omit<z.infer<typeof deploymentBody>, 'status'>,
+  status: z.infer<typeof deploymentBody>['status'],
+  common: Common,
+): ModelCommand => ({
+  type: 'Deploy',
+  version,
+  deployment_id,
+  environment: body.environment,
+  region: body.region ?? null,
+  endpoint_url: body.endpoint_url ?? null,
+  strategy: body.strategy,
+  traffic_percent: body.traffic_percent ?? null,
+  config: body.config ?? {},
+  external_ref: body.external_ref ?? null,
+  status,
+  ...common,
+});
+
+export function deploymentRoutes(server: HttpServer, asking: Asking): void {
+  const { ask, resolve } = asking;
+
   server.post(
     '/models/:model/versions/:version/deployments',
     {
@@ -49,30 +73,16 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
+    (request, reply) => {
       const { body } = request;
-      const head = commandHead(request, body);
+      const version = versionRefOf(request.params.version);
       const deployment_id = newId();
-      return await askModel(
-        ask,
+      return askModelOfPath(
+        asking,
+        request,
         reply,
-        head,
-        resolve.model(head, request.params.model),
         201,
-        (common) => ({
-          type: 'Deploy',
-          version: versionRefOf(request.params.version),
-          deployment_id,
-          environment: body.environment,
-          region: body.region ?? null,
-          endpoint_url: body.endpoint_url ?? null,
-          strategy: body.strategy,
-          traffic_percent: body.traffic_percent ?? null,
-          config: body.config ?? {},
-          external_ref: body.external_ref ?? null,
-          status: body.status,
-          ...common,
-        }),
+        (common) => askedDeployment(version, deployment_id, body, body.status, common),
         begunDeployment(deployment_id),
       );
     },
@@ -177,6 +187,7 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
     async (request, reply) => {
       const { body } = request;
       const head = commandHead(request, body);
+      const version = bodyVersionRef(body.version);
       const deployment_id = newId();
       return await askModel(
         ask,
@@ -184,20 +195,7 @@ export function deploymentRoutes(server: HttpServer, { ask, resolve }: Asking): 
         head,
         resolve.model(head, body.model),
         201,
-        (common) => ({
-          type: 'Deploy',
-          version: bodyVersionRef(body.version),
-          deployment_id,
-          environment: body.environment,
-          region: body.region ?? null,
-          endpoint_url: body.endpoint_url ?? null,
-          strategy: body.strategy,
-          traffic_percent: body.traffic_percent ?? null,
-          config: body.config ?? {},
-          external_ref: body.external_ref ?? null,
-          status: 'deployed',
-          ...common,
-        }),
+        (common) => askedDeployment(version, deployment_id, body, 'deployed', common),
         begunDeployment(deployment_id),
       );
     },

@@ -7,7 +7,7 @@ import { newId } from '#infra/ids.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { prose, reasonBody, time } from '../fields.ts';
 import { commandHead } from '../request.ts';
-import { askModel, noQuery, placeOf, versionPath } from './model-asking.ts';
+import { askModel, askModelOfPath, noQuery, placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
 
 const holdBody = z.strictObject({
@@ -35,7 +35,9 @@ const releasedHold = (state: ModelState, events: Events) =>
     },
   );
 
-export function holdRoutes(server: HttpServer, { ask, resolve }: Asking): void {
+export function holdRoutes(server: HttpServer, asking: Asking): void {
+  const { ask, resolve } = asking;
+
   server.post(
     '/models/:model/versions/:version/holds',
     {
@@ -48,15 +50,13 @@ export function holdRoutes(server: HttpServer, { ask, resolve }: Asking): void {
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
+    (request, reply) => {
       const { body, params } = request;
-      const head = commandHead(request, body);
       const hold_id = newId();
-      return await askModel(
-        ask,
+      return askModelOfPath(
+        asking,
+        request,
         reply,
-        head,
-        resolve.model(head, params.model),
         201,
         (common) => ({
           type: 'PlaceHold',

@@ -25,6 +25,7 @@ import {
   answeredProduction,
   answeredVersion,
   askModel,
+  askModelOfPath,
   modelPath,
   noQuery,
   pathPart,
@@ -90,7 +91,9 @@ const rollbackBody = z
   .nullish();
 const aliasPath = z.strictObject({ model: pathPart, alias });
 
-export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): void {
+export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
+  const { ask, resolve } = asking;
+
   /** One step of a version's life: its path, who may take it, what it takes, and the command that it is. */
   function step<Body extends z.ZodType>(
     name: string,
@@ -128,60 +131,35 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
     );
   }
 
-  step(
-    'test',
-    'version:write',
-    'Start testing a version',
-    reasonBody,
-    (version, _body, common) => ({
-      type: 'StartTesting',
+  /** A step that is told nothing but the reason. */
+  const plainStep = (
+    name: string,
+    permission: Permission,
+    summary: string,
+    type: 'StartTesting' | 'Approve' | 'Reject' | 'RevokeApproval' | 'Activate' | 'Deactivate',
+  ): void =>
+    step(name, permission, summary, reasonBody, (version, _body, common) => ({
+      type,
       version,
       ...common,
-    }),
-  );
-  step(
-    'approve',
-    'version:assess',
-    'Say that a version is fit',
-    reasonBody,
-    (version, _body, common) => ({
-      type: 'Approve',
-      version,
-      ...common,
-    }),
-  );
-  step(
-    'reject',
-    'version:assess',
-    'Say that a version is not fit',
-    reasonBody,
-    (version, _body, common) => ({
-      type: 'Reject',
-      version,
-      ...common,
-    }),
-  );
-  step(
+    }));
+
+  plainStep('test', 'version:write', 'Start testing a version', 'StartTesting');
+  plainStep('approve', 'version:assess', 'Say that a version is fit', 'Approve');
+  plainStep('reject', 'version:assess', 'Say that a version is not fit', 'Reject');
+  plainStep(
     'revoke-approval',
     'version:assess',
     'Take an approval of fitness back: the version is in testing again',
-    reasonBody,
-    (version, _body, common) => ({ type: 'RevokeApproval', version, ...common }),
+    'RevokeApproval',
   );
-  step(
+  plainStep(
     'activate',
     'stage:change',
     'Switch a version on; where one may be active, the other is switched off in the same append',
-    reasonBody,
-    (version, _body, common) => ({ type: 'Activate', version, ...common }),
+    'Activate',
   );
-  step(
-    'deactivate',
-    'stage:change',
-    'Switch a version off',
-    reasonBody,
-    (version, _body, common) => ({ type: 'Deactivate', version, ...common }),
-  );
+  plainStep('deactivate', 'stage:change', 'Switch a version off', 'Deactivate');
   step(
     'promote',
     'stage:change',
@@ -285,14 +263,12 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
-      const head = commandHead(request, request.body);
+    (request, reply) => {
       const ref = bodyVersionRef(request.body.version);
-      return await askModel(
-        ask,
+      return askModelOfPath(
+        asking,
+        request,
         reply,
-        head,
-        resolve.model(head, request.params.model),
         200,
         (common) => ({ type: 'SetDefault', version: ref, ...common }),
         answeredVersion(ref),
@@ -312,15 +288,13 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
-      const head = commandHead(request, request.body);
-      const { model, alias: name } = request.params;
+    (request, reply) => {
+      const { alias: name } = request.params;
       const ref = bodyVersionRef(request.body.version);
-      return await askModel(
-        ask,
+      return askModelOfPath(
+        asking,
+        request,
         reply,
-        head,
-        resolve.model(head, model),
         200,
         (common) => ({ type: 'SetAlias', version: ref, alias: name, ...common }),
         answeredVersion(ref),
@@ -340,14 +314,12 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
-      const head = commandHead(request, request.body);
-      const { model, alias: name } = request.params;
-      return await askModel(
-        ask,
+    (request, reply) => {
+      const { alias: name } = request.params;
+      return askModelOfPath(
+        asking,
+        request,
         reply,
-        head,
-        resolve.model(head, model),
         200,
         (common) => ({ type: 'RemoveAlias', alias: name, ...common }),
         (state) => modelResource(state.model!),
@@ -368,16 +340,14 @@ export function lifecycleRoutes(server: HttpServer, { ask, resolve }: Asking): v
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
-      const head = commandHead(request, request.body);
+    (request, reply) => {
       const to = request.body?.to ?? null;
       const ref = to === null ? null : bodyVersionRef(to);
       const new_id = newId();
-      return await askModel(
-        ask,
+      return askModelOfPath(
+        asking,
+        request,
         reply,
-        head,
-        resolve.model(head, request.params.model),
         200,
         (common) => ({ type: 'Rollback', to: ref, new_id, ...common }),
         answeredProduction,

@@ -1,5 +1,5 @@
 // What the routes under a model share: how it and its versions are named, and how a command on it is sent and answered.
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { Common, ModelCommand, ModelRefusal, VersionRef } from '#events/model/commands.ts';
@@ -9,8 +9,8 @@ import { versionResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
 import type { Ask } from '../ask/ask.ts';
 import { modelKind } from '../kinds.ts';
-import { commonOf, sendAnswer } from '../request.ts';
-import type { CommandHead } from '../request.ts';
+import { commandHead, commonOf, sendAnswer } from '../request.ts';
+import type { CommandHead, Said } from '../request.ts';
 import type { Found, Resolve } from '../resolve.ts';
 
 /** What every such route needs. */
@@ -62,7 +62,7 @@ export function answeredProduction(state: ModelState, events: Events) {
 
 type Answer<Body> = (state: ModelState, events: Events) => Body;
 
-/** Sends a command to the model that the path names, and answers with what it left. */
+/** Sends a command to a model, and answers with what it left. */
 export async function askModel<Body extends object>(
   ask: Ask,
   reply: FastifyReply,
@@ -81,4 +81,18 @@ export async function askModel<Body extends object>(
     answer,
   });
   return sendAnswer(reply, answered);
+}
+
+/** The same, to the model that the path names. */
+export async function askModelOfPath<Body extends object>(
+  { ask, resolve }: Asking,
+  request: FastifyRequest<{ Params: { model: string }; Body: Said }>,
+  reply: FastifyReply,
+  status: 200 | 201,
+  command: (common: Common) => ModelCommand,
+  answer: Answer<Body>,
+): Promise<FastifyReply> {
+  const head = commandHead(request, request.body);
+  const found = resolve.model(head, request.params.model);
+  return await askModel(ask, reply, head, found, status, command, answer);
 }

@@ -13,7 +13,7 @@ import { modelFactsOf, modelName, newModelBody, prose, reasonBody } from '../fie
 import { modelKind } from '../kinds.ts';
 import { modelPatchBody, modelPatchOf } from '../patches.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
-import { askModel, modelPath, noQuery } from './model-asking.ts';
+import { askModel, askModelOfPath, modelPath, noQuery } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
 
 const restoreBody = z
@@ -22,7 +22,9 @@ const restoreBody = z
 
 const sameModel = (state: ModelState) => modelResource(state.model!);
 
-export function modelRoutes(server: HttpServer, { ask, resolve }: Asking): void {
+export function modelRoutes(server: HttpServer, asking: Asking): void {
+  const { ask, resolve } = asking;
+
   server.post(
     '/models',
     {
@@ -109,18 +111,15 @@ export function modelRoutes(server: HttpServer, { ask, resolve }: Asking): void 
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
-      const head = commandHead(request, request.body);
-      return await askModel(
-        ask,
+    (request, reply) =>
+      askModelOfPath(
+        asking,
+        request,
         reply,
-        head,
-        resolve.model(head, request.params.model),
         200,
         (common) => ({ type: 'DeleteModel', ...common }),
         sameModel,
-      );
-    },
+      ),
   );
 
   server.post(
@@ -135,14 +134,12 @@ export function modelRoutes(server: HttpServer, { ask, resolve }: Asking): void 
         querystring: noQuery,
       },
     },
-    async (request, reply) => {
-      const head = commandHead(request, request.body);
+    (request, reply) => {
       const name = request.body?.name ?? null;
-      return await askModel(
-        ask,
+      return askModelOfPath(
+        asking,
+        request,
         reply,
-        head,
-        resolve.model(head, request.params.model),
         200,
         (common) => ({ type: 'RestoreModel', name, ...common }),
         sameModel,
