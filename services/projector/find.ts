@@ -10,6 +10,8 @@ import type { Reader } from './reader.ts';
 
 /** One query looks up so many models or versions at most. */
 const keysMax = 500;
+/** One query reads so many whole versions at most, some 20 MB. */
+const newestMax = 10_000;
 /** Serials and numbers are 32-bit. */
 export const integerMax = 2_147_483_647;
 
@@ -123,7 +125,7 @@ export function openFind(reader: Reader): Find {
     });
 
   const findNewest = (count: number) =>
-    coalesce<string, Version[]>(keysMax, async (ids) => {
+    coalesce<string, Version[]>(Math.min(keysMax, Math.ceil(newestMax / count)), async (ids) => {
       const rows = await reader.rows<{ nth: number; state: string }>({
         name: 'newest versions',
         text: `select k.nth::integer, v.state

@@ -180,6 +180,10 @@ export function pageOf<Row>(
   };
 }
 
+/** How many rows of a list come up to the end of a page by number. */
+export const pageEnd = ({ page_size, page = 1, size }: PageQuery): number =>
+  page * (page_size ?? size ?? pageSizeDefault);
+
 /** How many rows tell the first page of a list and whether another follows; null where another page is asked for. */
 export function firstPageRows({ page_size, page_token, page, size }: PageQuery): number | null {
   if (page_token !== undefined || page !== undefined || size !== undefined) return null;

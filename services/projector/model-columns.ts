@@ -8,7 +8,12 @@ import type { ListedModel } from './listed-model.ts';
 import type { ModelFilters } from './routes/model-filters.ts';
 import { noText, TextCodes } from './text-codes.ts';
 
-const firstRows = 1_024;
+/** Few, as each of many tenants has columns of its own. */
+const firstRows = 16;
+/** What memory it takes, as measured: the columns of a tenant, a model in them, and each tag that it has. */
+const columnsBytes = 6_000;
+const modelBytes = 420;
+const tagBytes = 16;
 /** Facts by which a model is listed if it has the very text. */
 const textFacts = ['framework', 'team', 'project', 'model_type', 'task', 'category'] as const;
 type TextFact = (typeof textFacts)[number];
@@ -61,10 +66,12 @@ export class ModelColumns {
   readonly #streams: string[] = [];
   readonly #tags: (readonly number[])[] = [];
   #count = 0;
+  #tagCount = 0;
 
-  /** How many models were ever put. */
-  get count(): number {
-    return this.#count;
+  /** About how much memory all this takes. */
+  get bytes(): number {
+    const { bytes } = this.#codes;
+    return columnsBytes + this.#count * modelBytes + this.#tagCount * tagBytes + bytes;
   }
 
   id = (row: Row): string => this.#ids[row]!;
@@ -90,6 +97,7 @@ export class ModelColumns {
     const before = this.#tags[row] ?? noTags;
     this.#tags[row] = this.#tagCodes(model.tags);
     for (const code of before) this.#codes.release(code);
+    this.#tagCount += (this.#tags[row].length - before.length) / 2;
   }
 
   /**

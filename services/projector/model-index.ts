@@ -2,15 +2,19 @@
 import type { Principal } from '#events/access.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { ListedModel } from './listed-model.ts';
-import { pageOf } from './lists.ts';
+import { pageEnd, pageOf } from './lists.ts';
 import type { ListPage, Order, PageQuery } from './lists.ts';
 import { ModelColumns } from './model-columns.ts';
 import type { Row } from './model-columns.ts';
 import type { Reader } from './reader.ts';
 import type { ModelFilters } from './routes/model-filters.ts';
 
-/** So many are some 100 MB. A registry that has more is listed by the database. */
-const modelsMax = 300_000;
+/** A registry that takes more memory is listed by the database. 300,000 models with a few tags take as much. */
+const bytesMax = 160_000_000;
+/** Columns are as long as a tenant's highest serial. */
+const serialMax = 300_000;
+/** Texts are sorted up to so many: to sort them all for a page far behind would hold up every other request. */
+const sortedTextsMax = 5_000;
 const loadedAtOnce = 1_000;
 /** After a failure, or where what is served has changed: as streams that are parked one after another change it each time. */
 const reloadAfterMs = 1_000;
@@ -29,7 +33,7 @@ export type ModelIndex = {
   forget: () => void;
   /**
    * A page of the models that the caller may see, as the last change that was told left them; null while not all are
-   * known, or where they are too many.
+   * known, where they are too many, and where too many would have to be sorted for it.
    * @throws Problem `invalid` for a page that cannot be
    */
   page: (
@@ -40,9 +44,13 @@ export type ModelIndex = {
   close: () => void;
 };
 
-export function openModelIndex(reader: Pick<Reader, 'rows'>, logger: Logger): ModelIndex {
+export function openModelIndex(
+  reader: Pick<Reader, 'rows'>,
+  logger: Logger,
+  limit = bytesMax,
+): ModelIndex {
   let tenants = new Map<string, ModelColumns>();
-  let count = 0;
+  let bytes = 0;
   let state: 'closed' | 'unclaimed' | 'loading' | 'known' | 'too many' = 'unclaimed';
   /** Of the latest load: an earlier one that is still under way has nothing to say any more. */
   let loads = 0;
@@ -52,21 +60,21 @@ export function openModelIndex(reader: Pick<Reader, 'rows'>, logger: Logger): Mo
     if (known !== undefined) return known;
     const columns = new ModelColumns();
     tenants.set(tenant, columns);
+    bytes += columns.bytes;
     return columns;
   }
 
   function put(models: readonly ListedModel[]): void {
     for (const model of models) {
       const columns = columnsOf(model.tenant);
-      const before = columns.count;
-      // serials count up by one, so they are as many as there are models
-      if (model.serial <= modelsMax) columns.put(model);
-      count += columns.count - before;
-      if (model.serial <= modelsMax && count <= modelsMax) continue;
+      const before = columns.bytes;
+      if (model.serial <= serialMax) columns.put(model);
+      bytes += columns.bytes - before;
+      if (model.serial <= serialMax && bytes <= limit) continue;
       state = 'too many';
       tenants = new Map();
       logger.info(
-        { models: modelsMax },
+        { models: serialMax, bytes: limit },
         'more models than are kept in memory: the database lists them',
       );
       return;
@@ -96,8 +104,9 @@ export function openModelIndex(reader: Pick<Reader, 'rows'>, logger: Logger): Mo
 
   /** Begins anew, after a while; a load that is under way has nothing to say any more. */
   function reload(afterMs: number): void {
+    if (state === 'closed') return;
     tenants = new Map();
-    count = 0;
+    bytes = 0;
     state = 'loading';
     const nth = ++loads;
     const isLatest = (): boolean => nth === loads && state === 'loading';
@@ -123,6 +132,7 @@ export function openModelIndex(reader: Pick<Reader, 'rows'>, logger: Logger): Mo
     },
     page: ({ tenant, sees }, query, order) => {
       if (state !== 'known') return null;
+      if (order.type === 'text' && pageEnd(query) > sortedTextsMax) return null;
       const columns = tenants.get(tenant) ?? noModels;
       const page = pageOf<Row>(
         columns.find(query, sees, order.column === 'm.serial' ? order.direction : 'asc'),

@@ -3,12 +3,16 @@
 /** What stands for null. */
 export const noText = 0;
 
+/** What memory a text takes beside its characters, as measured. */
+const textBytes = 120;
+
 /** Texts with their codes. A text keeps its code for as long as anything has it; then the code is given to another. */
 export class TextCodes {
   readonly #codes = new Map<string, number>();
   readonly #texts: string[] = [''];
   readonly #uses: number[] = [0];
   readonly #free: number[] = [];
+  #characters = 0;
 
   /** The code of a text that one more row has from here on. */
   take(text: string | null): number {
@@ -23,7 +27,9 @@ export class TextCodes {
     if (code === noText) return;
     this.#uses[code]! -= 1;
     if (this.#uses[code] !== 0) return;
-    this.#codes.delete(this.#texts[code]!);
+    const text = this.#texts[code]!;
+    this.#characters -= text.length;
+    this.#codes.delete(text);
     this.#texts[code] = '';
     this.#free.push(code);
   }
@@ -33,12 +39,14 @@ export class TextCodes {
     return this.#codes.get(text);
   }
 
-  get size(): number {
-    return this.#codes.size;
+  /** About how much memory all this takes. */
+  get bytes(): number {
+    return this.#codes.size * textBytes + this.#characters;
   }
 
   #add(text: string): number {
     const code = this.#free.pop() ?? this.#texts.length;
+    this.#characters += text.length;
     this.#codes.set(text, code);
     this.#texts[code] = text;
     this.#uses[code] = 0;

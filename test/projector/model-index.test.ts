@@ -1,14 +1,16 @@
 // What models are listed by, in memory: it is all that there is, as the last change left it, or says that it does not know.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { Problem } from '#infra/http/problems.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
 import type { ListedModel } from '#services/projector/listed-model.ts';
 import { openModelIndex } from '#services/projector/model-index.ts';
 import type { ModelIndex } from '#services/projector/model-index.ts';
 import type { Reader } from '#services/projector/reader.ts';
-import { TextCodes } from '#services/projector/text-codes.ts';
 import { eventually } from '#test/eventually.ts';
 
 const newestFirst = { column: 'm.serial', type: 'bigint', direction: 'desc' } as const;
+const byName = { column: 'm.name', type: 'text', direction: 'asc' } as const;
 const caller = { tenant: 'default', sees: null };
 
 const model = (serial: number, facts: Partial<ListedModel> = {}): ListedModel => ({
@@ -49,14 +51,23 @@ function heldDatabase() {
     next,
     /** Answers all that there is, and that there is no more. */
     async answer(models: ListedModel[]): Promise<void> {
-      (await next()).answer(models);
+      if (models.length > 0) (await next()).answer(models);
       (await next()).answer([]);
     },
   };
 }
 
-const open = (database: Pick<Reader, 'rows'>): ModelIndex =>
-  openModelIndex(database, openLogger('silent'));
+const open = (database: Pick<Reader, 'rows'>, bytesMax?: number): ModelIndex =>
+  openModelIndex(database, openLogger('silent'), bytesMax);
+/** An index that holds these models. */
+async function holding(models: ListedModel[], bytesMax?: number): Promise<ModelIndex> {
+  const database = heldDatabase();
+  const index = open(database, bytesMax);
+  index.claimed();
+  await database.answer(models);
+  await eventually(() => serials(index) !== null);
+  return index;
+}
 const serials = (index: ModelIndex, asked: object = {}): string[] | null =>
   index.page(caller, asked, newestFirst)?.rows.map(({ model_id }) => model_id) ?? null;
 
@@ -138,6 +149,44 @@ describe('the index', () => {
     expect(serials(index)).toBeNull();
   });
 
+  test('reads nothing any more once this process ends', async () => {
+    const database = heldDatabase();
+    const index = open(database);
+    index.claimed();
+    const { fail } = await database.next();
+    index.close();
+    fail(new Error('the pool has ended'));
+    await nextTurn();
+    index.claimed();
+    index.forget();
+    index.changed([model(1)]);
+    expect([serials(index), database.asked]).toEqual([null, []]);
+  });
+
+  test('knows a tag from another one that reads alike', async () => {
+    const tags = [{ a: 'b' }, { 'a:b': 'c' }, { b: 'a' }, { a: '' }, { '': 'b' }, { a: 'b:c' }];
+    const index = await holding(tags.map((tags, nth) => model(nth + 1, { tags, category: 'a' })));
+    expect(serials(index, { tag: 'a' })).toEqual(['id-6', 'id-4', 'id-1']);
+    expect(serials(index, { tag: 'a:b' })).toEqual(['id-1']);
+    expect(serials(index, { tag: 'a:b:c' })).toEqual(['id-6']);
+    expect(serials(index, { tag: 'a:' })).toEqual(['id-4']);
+    expect(serials(index, { tag: ':b' })).toEqual(['id-5']);
+    expect(serials(index, { tag: 'jax' })).toEqual([]);
+  });
+
+  test('leaves a page far behind by name to the database, as it would sort all names', async () => {
+    const index = await holding([model(1)]);
+    const page = (page: number, order: typeof byName | typeof newestFirst = byName) =>
+      index.page(caller, { page, size: 100 }, order);
+    expect([page(50)?.rows, page(51), page(51, newestFirst)?.rows]).toEqual([[], null, []]);
+  });
+
+  test('makes no page that cannot be', async () => {
+    const index = await holding([model(1)]);
+    for (const query of [{ page: 1, page_size: 3 }, { page_token: 'x' }])
+      expect(() => index.page(caller, query, newestFirst)).toThrow(Problem);
+  });
+
   test('shows nobody what is of another tenant, or of another team', async () => {
     const database = heldDatabase();
     const index = open(database);
@@ -182,15 +231,47 @@ describe('the index', () => {
   });
 });
 
-test('a code belongs to its text for as long as a row has it, and then to another', () => {
-  const codes = new TextCodes();
-  const jax = codes.take('jax');
-  expect(codes.take('jax')).toBe(jax);
-  codes.release(jax);
-  expect(codes.find('jax')).toBe(jax);
-  codes.release(jax);
-  expect(codes.find('jax')).toBeUndefined();
-  expect(codes.take('torch')).toBe(jax);
-  expect(codes.take('jax')).not.toBe(jax);
-  expect(codes.take(null)).toBe(codes.take(null));
+describe('memory', () => {
+  test.each([
+    ['models', 300, (nth: number) => model(nth)],
+    ['tenants', 30, (nth: number) => model(1, { tenant: `tenant-${nth}` })],
+    [
+      'texts',
+      150,
+      (nth: number) => model(1, { stream_version: nth, tags: { run: 'x'.repeat(nth * 1_000) } }),
+    ],
+    [
+      'tags',
+      30,
+      (nth: number) => {
+        const keys = Array.from({ length: nth * 20 }, (_, key) => [key, '']);
+        return model(1, { stream_version: nth, tags: Object.fromEntries(keys) });
+      },
+    ],
+  ])('for %s is bounded: more is listed by the database', async (_, many, nth) => {
+    const index = await holding([], 100_000);
+    index.changed([nth(1)]);
+    expect(serials(index)).not.toBeNull();
+    index.changed(Array.from({ length: many }, (_, more) => nth(more + 2)));
+    expect(serials(index)).toBeNull();
+  });
+
+  test('is given back for what is there no more', async () => {
+    const index = await holding([], 100_000);
+    for (let nth = 1; nth <= 1_000; nth++)
+      index.changed([
+        model(1, { stream_version: nth, team: `team-${nth}`, tags: { run: `run-${nth}` } }),
+      ]);
+    expect(serials(index, { team: 'team-1000', tag: 'run:run-1000' })).toEqual(['id-1']);
+    for (const gone of [{ team: 'team-999' }, { tag: 'run:run-999' }])
+      expect(serials(index, gone)).toEqual([]);
+  });
+
+  test('for a tenant of one model is little', async () => {
+    const index = await holding([]);
+    const before = process.memoryUsage().arrayBuffers;
+    index.changed(Array.from({ length: 1_000 }, (_, nth) => model(1, { tenant: `t${nth}` })));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(5_000_000);
+    expect(index.page({ tenant: 't999', sees: null }, {}, newestFirst)?.totalCount).toBe(1);
+  });
 });
