@@ -8,6 +8,7 @@ import { readAudit } from '#infra/postgres/audit.ts';
 import type { AuditEntry } from '#infra/postgres/audit.ts';
 import { time, word } from '../fields.ts';
 import type { Resolve } from '../resolve.ts';
+import { pageSize } from './query.ts';
 
 const auditQuery = z.strictObject({
   actor: word.optional(),
@@ -15,12 +16,7 @@ const auditQuery = z.strictObject({
   action: word.optional(),
   from: time.optional(),
   to: time.optional(),
-  page_size: z
-    .string()
-    .regex(/^\d{1,4}$/)
-    .transform(Number)
-    .pipe(z.int().min(1).max(1000))
-    .default(50),
+  page_size: pageSize,
   page_token: z
     .string()
     .regex(/^\d{1,19}-\d{1,19}$/, 'is not a page_token of this list')

@@ -8,8 +8,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { newBindingBody, reasonBody } from '../fields.ts';
 import { bindingPatchBody, bindingPatchOf } from '../patches.ts';
 import { commandHead } from '../request.ts';
-import { askModel, noQuery, placeOf } from './model-asking.ts';
+import { askModel, placeOf } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 const bindingPath = z.strictObject({ id: z.uuid().toLowerCase() });
 

@@ -16,8 +16,9 @@ import {
   versionRefOf,
 } from '../fields.ts';
 import { commandHead } from '../request.ts';
-import { askModel, askModelOfPath, noQuery, placeOf, versionPath } from './model-asking.ts';
+import { askModel, askModelOfPath, placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 const deploymentPath = z.strictObject({ id: z.uuid() });
 

@@ -11,6 +11,7 @@ import type { HttpServer } from '#infra/http/server.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import { word } from '../fields.ts';
 import type { Resolve } from '../resolve.ts';
+import { noQuery } from './query.ts';
 
 /** Open event streams of one process; each costs a socket and a query a batch. */
 const eventStreamsMax = 1_000;
@@ -189,7 +190,7 @@ export function eventRoutes(
         summary: 'One event by its id',
         tags: ['log'],
         params: z.strictObject({ id: z.uuid() }),
-        querystring: z.strictObject({}),
+        querystring: noQuery,
       },
     },
     async (request, reply) => {

@@ -7,8 +7,9 @@ import { newId } from '#infra/ids.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { prose, reasonBody, time } from '../fields.ts';
 import { commandHead } from '../request.ts';
-import { askModel, askModelOfPath, noQuery, placeOf, versionPath } from './model-asking.ts';
+import { askModel, askModelOfPath, placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 const holdBody = z.strictObject({
   reason: prose,

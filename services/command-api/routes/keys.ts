@@ -2,8 +2,7 @@
 import { z } from 'zod';
 import { roles } from '#events/access.ts';
 import { tenantStream } from '#events/names.ts';
-import type { ApiKey, TenantCommand, TenantRefusal, TenantState } from '#events/tenant/tenant.ts';
-import type { TenantEvent } from '#events/tenant/events.ts';
+import type { ApiKey, TenantState } from '#events/tenant/tenant.ts';
 import { newId } from '#infra/ids.ts';
 import { newSecret, secretHash } from '#infra/auth/keys.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -11,8 +10,10 @@ import type { Ask } from '../ask/ask.ts';
 import { ownSubjectPrefix } from '../bootstrap.ts';
 import { prose, time, word } from '../fields.ts';
 import { tenantKind } from '../kinds.ts';
-import { commandHead, giverOf, sendAnswer } from '../request.ts';
+import { commandHead, giverOf } from '../request.ts';
 import type { Streams } from '../streams.ts';
+import { noQuery, pageSize } from './query.ts';
+import { askTenant } from './tenant-asking.ts';
 
 const newKeyBody = z.strictObject({
   subject: word.refine(
@@ -26,7 +27,6 @@ const newKeyBody = z.strictObject({
   reason: prose.nullish(),
 });
 const keyPath = z.strictObject({ id: z.uuid() });
-const noQuery = z.strictObject({});
 
 /** What is shown of a key; its secret is shown once, by the answer that issued it. */
 const keyResource = (key: ApiKey, state: TenantState) => ({
@@ -69,23 +69,16 @@ export function keyRoutes(
         description: fields.description ?? null,
         expires_at: fields.expires_at ?? null,
       };
-      const answered = await ask.submit<
-        TenantState,
-        TenantCommand,
-        TenantEvent,
-        TenantRefusal,
-        object
-      >({
-        kind: tenantKind,
-        stream: tenantStream(head.tenant),
-        ...head,
-        status: 201,
-        command: () => ({ type: 'IssueApiKey', by, ...data }),
-        keys:
-          secret === null
-            ? []
-            : [{ effect: 'issue', sha256: secretHash(secret), tenant: head.tenant, ...data }],
-        answer: (state, events) => {
+      return await askTenant(
+        ask,
+        reply,
+        head,
+        201,
+        { type: 'IssueApiKey', by, ...data },
+        secret === null
+          ? []
+          : [{ effect: 'issue', sha256: secretHash(secret), tenant: head.tenant, ...data }],
+        (state, events) => {
           const issued = events.find((event) => event.type === 'api_key.issued');
           const id = issued?.data.key_id ?? key_id;
           // a repeated request is told of the key that it issued, whose secret nobody knows any more
@@ -96,8 +89,7 @@ export function keyRoutes(
             position: issued?.position ?? null,
           };
         },
-      });
-      return sendAnswer(reply, answered);
+      );
     },
   );
 
@@ -109,12 +101,7 @@ export function keyRoutes(
         summary: 'List the keys, without their secrets',
         tags: ['identity'],
         querystring: z.strictObject({
-          page_size: z
-            .string()
-            .regex(/^\d{1,4}$/)
-            .transform(Number)
-            .pipe(z.int().min(1).max(1000))
-            .default(50),
+          page_size: pageSize,
           page_token: z.uuid().optional(),
         }),
       },
@@ -149,25 +136,18 @@ export function keyRoutes(
     async (request, reply) => {
       const head = commandHead(request, null);
       const { id } = request.params;
-      const answered = await ask.submit<
-        TenantState,
-        TenantCommand,
-        TenantEvent,
-        TenantRefusal,
-        object
-      >({
-        kind: tenantKind,
-        stream: tenantStream(head.tenant),
-        ...head,
-        status: 200,
-        command: () => ({ type: 'RevokeApiKey', key_id: id, reason: null }),
-        keys: [{ effect: 'revoke', key_id: id }],
-        answer: (state, events) => ({
+      return await askTenant(
+        ask,
+        reply,
+        head,
+        200,
+        { type: 'RevokeApiKey', key_id: id, reason: null },
+        [{ effect: 'revoke', key_id: id }],
+        (state, events) => ({
           ...keyResource(state.keys.get(id)!, state),
           position: events[0]?.position ?? null,
         }),
-      });
-      return sendAnswer(reply, answered);
+      );
     },
   );
 }

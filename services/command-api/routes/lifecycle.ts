@@ -27,11 +27,11 @@ import {
   askModel,
   askModelOfPath,
   modelPath,
-  noQuery,
   pathPart,
   versionPath,
 } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 const rungs = ['staging', 'production'] as const;
 const rungsBelow = ['development', 'staging'] as const;

@@ -25,7 +25,6 @@ export const pathPart = z
   .regex(pathPartPattern, 'must not hold "/" or control characters');
 export const modelPath = z.strictObject({ model: pathPart });
 export const versionPath = z.strictObject({ model: pathPart, version: pathPart });
-export const noQuery = z.strictObject({});
 
 type Place = { stream_version: number; position: number };
 export type Events = readonly RecordedEvent<ModelEvent>[];

@@ -13,8 +13,9 @@ import { modelFactsOf, modelName, newModelBody, prose, reasonBody } from '../fie
 import { modelKind } from '../kinds.ts';
 import { modelPatchBody, modelPatchOf } from '../patches.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
-import { askModel, askModelOfPath, modelPath, noQuery } from './model-asking.ts';
+import { askModel, askModelOfPath, modelPath } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 const restoreBody = z
   .strictObject({ name: modelName.nullish(), reason: prose.nullish() })

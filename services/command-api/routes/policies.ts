@@ -2,9 +2,10 @@
 import { mergePolicies } from '#events/policy/merge.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { policyBody } from '../policy-fields.ts';
-import { modelPath, noQuery } from './model-asking.ts';
+import { modelPath } from './model-asking.ts';
 import { openPolicyAsking, policyQuery, scopePath } from './policy-asking.ts';
 import type { PolicyAsking } from './policy-asking.ts';
+import { noQuery } from './query.ts';
 
 export function policyRoutes(server: HttpServer, asking: PolicyAsking): void {
   const { show, set, layersOf } = openPolicyAsking(asking);

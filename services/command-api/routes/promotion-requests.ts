@@ -19,8 +19,9 @@ import type { Found } from '../resolve.ts';
 import { settlement } from '../settle.ts';
 import type { Settle } from '../settle.ts';
 import { moveNames } from './lifecycle.ts';
-import { noQuery, placeOf, versionPath } from './model-asking.ts';
+import { placeOf, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 const rung = z.enum(['staging', 'production']);
 const requestBody = namedBody(

@@ -9,7 +9,7 @@ import { modelFactsOf, modelName, versionFactsOf } from '../fields.ts';
 import type { RegisterVersion } from '../register-version.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
 import { saidOfVersion, versionBody } from '../version-body.ts';
-import { noQuery } from './model-asking.ts';
+import { noQuery } from './query.ts';
 import { assertMayStage } from './versions.ts';
 
 /** The types of the documents: frameworks of [1], types of [3], categories of [0], tasks and types of [2]. */

@@ -1,9 +1,9 @@
 // The field `retention` of a policy by itself: how long versions stay that nothing uses, a scope at a time.
 import type { HttpServer } from '#infra/http/server.ts';
 import { retentionPolicyBody } from '../policy-fields.ts';
-import { noQuery } from './model-asking.ts';
 import { openPolicyAsking, policyQuery, scopePath } from './policy-asking.ts';
 import type { PolicyAsking, ShownPolicy } from './policy-asking.ts';
+import { noQuery } from './query.ts';
 
 /** Null where the scope says nothing of it. */
 const retentionOf = ({ policy, effective, sources, ...shown }: ShownPolicy) => ({

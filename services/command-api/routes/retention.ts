@@ -7,8 +7,9 @@ import { bodyOf, commandHead, sendAnswer } from '../request.ts';
 import type { PlanRetention } from '../retention-planning.ts';
 import { oneArchived } from '../retention-orders.ts';
 import type { RetentionOrders } from '../retention-orders.ts';
-import { askModel, noQuery } from './model-asking.ts';
+import { askModel } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 const count = z.int().min(newestKeptMin).max(newestKeptMax);
 

@@ -4,13 +4,7 @@ import { boundRoles, may, parseScope } from '#events/access.ts';
 import type { BoundRole, Principal, Scope } from '#events/access.ts';
 import { isStorableText, tenantStream } from '#events/names.ts';
 import { bindingKey } from '#events/tenant/tenant.ts';
-import type {
-  RoleBinding,
-  TenantCommand,
-  TenantRefusal,
-  TenantState,
-} from '#events/tenant/tenant.ts';
-import type { TenantEvent } from '#events/tenant/events.ts';
+import type { RoleBinding, TenantCommand } from '#events/tenant/tenant.ts';
 import type { KeyEffect } from '#events/log.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -19,8 +13,10 @@ import type { Ask } from '../ask/ask.ts';
 import { ownSubjectPrefix } from '../bootstrap.ts';
 import { prose, word } from '../fields.ts';
 import { tenantKind } from '../kinds.ts';
-import { commandHead, giverOf, sendAnswer } from '../request.ts';
+import { commandHead, giverOf } from '../request.ts';
 import type { Streams } from '../streams.ts';
+import { noQuery, pageSize } from './query.ts';
+import { askTenant } from './tenant-asking.ts';
 
 const scope = word.transform((text, context): Scope => {
   const parsed = parseScope(text);
@@ -41,12 +37,7 @@ const revokeQuery = z.strictObject({ ...binding, reason: prose.optional() });
 const listQuery = z.strictObject({
   subject: word.optional(),
   scope: scope.optional(),
-  page_size: z
-    .string()
-    .regex(/^\d{1,4}$/)
-    .transform(Number)
-    .pipe(z.int().min(1).max(1000))
-    .default(50),
+  page_size: pageSize,
   page_token: z.string().max(2_048).optional(),
 });
 type Binding = { subject: string; role: BoundRole; scope: Scope };
@@ -78,29 +69,14 @@ export function roleBindingRoutes(
       role,
       scope: where,
     };
-    const answered = await ask.submit<
-      TenantState,
-      TenantCommand,
-      TenantEvent,
-      TenantRefusal,
-      object
-    >({
-      kind: tenantKind,
-      stream: tenantStream(head.tenant),
-      ...head,
-      status: 200,
-      command: () => command,
-      keys: [effect],
-      answer: (state, events) => ({
-        subject: whose,
-        role,
-        scope: where,
-        ...(isGrant ? givenBy(state.bindings.get(bindingKey(command))) : { revoked: true }),
-        position: events[0]?.position ?? null,
-        stream_version: state.stream_version,
-      }),
-    });
-    return sendAnswer(reply, answered);
+    return await askTenant(ask, reply, head, 200, command, [effect], (state, events) => ({
+      subject: whose,
+      role,
+      scope: where,
+      ...(isGrant ? givenBy(state.bindings.get(bindingKey(command))) : { revoked: true }),
+      position: events[0]?.position ?? null,
+      stream_version: state.stream_version,
+    }));
   }
 
   server.put(
@@ -111,7 +87,7 @@ export function roleBindingRoutes(
         summary: 'Grant a role to a subject in a scope: tenant, team:<name> or project:<name>',
         tags: ['identity'],
         body: grantBody,
-        querystring: z.strictObject({}),
+        querystring: noQuery,
       },
     },
     async (request, reply) => {

@@ -1,9 +1,7 @@
 // Tenants, made and listed by those above them. A new one comes with the key of its first admin, shown once.
 import type { Pool } from 'pg';
 import { z } from 'zod';
-import { isStorableText, tenantSchema, tenantStream } from '#events/names.ts';
-import type { TenantCommand, TenantRefusal, TenantState } from '#events/tenant/tenant.ts';
-import type { TenantEvent } from '#events/tenant/events.ts';
+import { isStorableText, tenantSchema } from '#events/names.ts';
 import { newSecret, secretHash } from '#infra/auth/keys.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
@@ -11,8 +9,9 @@ import { listTenants } from '#infra/postgres/tenants.ts';
 import type { Ask } from '../ask/ask.ts';
 import { ownSubjectPrefix } from '../bootstrap.ts';
 import { prose, word } from '../fields.ts';
-import { tenantKind } from '../kinds.ts';
-import { commandHead, sendAnswer } from '../request.ts';
+import { commandHead } from '../request.ts';
+import { noQuery, pageSize } from './query.ts';
+import { askTenant } from './tenant-asking.ts';
 
 const newTenantBody = z.strictObject({
   id: tenantSchema,
@@ -26,12 +25,7 @@ const newTenantBody = z.strictObject({
   reason: prose.nullish(),
 });
 const tenantsQuery = z.strictObject({
-  page_size: z
-    .string()
-    .regex(/^\d{1,4}$/)
-    .transform(Number)
-    .pipe(z.int().min(1).max(1000))
-    .default(50),
+  page_size: pageSize,
   page_token: tenantSchema.optional(),
 });
 
@@ -44,12 +38,12 @@ export function tenantRoutes(server: HttpServer, { ask, pool }: { ask: Ask; pool
         summary: "Make a tenant; the answer shows its first admin's key, once",
         tags: ['identity'],
         body: newTenantBody,
-        querystring: z.strictObject({}),
+        querystring: noQuery,
       },
     },
     async (request, reply) => {
       const { id, name = id, admin_subject, reason } = request.body;
-      const head = commandHead(request, { reason });
+      const head = { ...commandHead(request, { reason }), tenant: id };
       const secret = head.dry_run ? null : newSecret();
       const first_key = {
         key_id: newId(),
@@ -59,24 +53,16 @@ export function tenantRoutes(server: HttpServer, { ask, pool }: { ask: Ask; pool
         description: 'the first key of the tenant',
         expires_at: null,
       } as const;
-      const answered = await ask.submit<
-        TenantState,
-        TenantCommand,
-        TenantEvent,
-        TenantRefusal,
-        object
-      >({
-        kind: tenantKind,
-        ...head,
-        stream: tenantStream(id),
-        tenant: id,
-        status: 201,
-        command: () => ({ type: 'CreateTenant', tenant_id: id, name, first_key }),
-        keys:
-          secret === null
-            ? []
-            : [{ effect: 'issue', sha256: secretHash(secret), tenant: id, ...first_key }],
-        answer: (state, events) => {
+      return await askTenant(
+        ask,
+        reply,
+        head,
+        201,
+        { type: 'CreateTenant', tenant_id: id, name, first_key },
+        secret === null
+          ? []
+          : [{ effect: 'issue', sha256: secretHash(secret), tenant: id, ...first_key }],
+        (state, events) => {
           const created = events.find((event) => event.type === 'tenant.created');
           const issued = events.find((event) => event.type === 'api_key.issued');
           // a repeated request is told of the key that the first issued, whose secret nobody knows any more
@@ -95,8 +81,7 @@ export function tenantRoutes(server: HttpServer, { ask, pool }: { ask: Ask; pool
             position: events.at(-1)?.position ?? null,
           };
         },
-      });
-      return sendAnswer(reply, answered);
+      );
     },
   );
 

@@ -4,6 +4,7 @@ import type { Tokens } from '#infra/auth/tokens.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { bodyOf } from '../request.ts';
+import { noQuery } from './query.ts';
 
 export function tokenRoutes(server: HttpServer, { tokens }: { tokens: Tokens | null }): void {
   server.post(
@@ -14,7 +15,7 @@ export function tokenRoutes(server: HttpServer, { tokens }: { tokens: Tokens | n
         summary: 'Turn the API key of the request into an access token',
         tags: ['identity'],
         body: z.strictObject({}).nullish(),
-        querystring: z.strictObject({}),
+        querystring: noQuery,
       },
     },
     async (request, reply) => {

@@ -8,6 +8,7 @@ import type { TrainingCompleted } from '#infra/kafka/cloudevents.ts';
 import { UndecodableMessage } from '#infra/kafka/undecodable.ts';
 import { actorOf, sendAnswer } from '../request.ts';
 import type { SubmitTraining } from '../training-completed.ts';
+import { noQuery } from './query.ts';
 
 const anObject = z.record(z.string(), z.unknown());
 const binaryAttributes = ['specversion', 'id', 'source', 'type', 'time', 'tenant'] as const;
@@ -34,7 +35,7 @@ export function trainingRoutes(
             'Structured (`application/cloudevents+json`) or binary (`ce-id`, `ce-source`, … as headers, the data as the body). The same source and id make one version, however often they come and whichever way.',
           tags: ['training'],
           body: anObject,
-          querystring: z.strictObject({}),
+          querystring: noQuery,
         },
       },
       async (request, reply) => {

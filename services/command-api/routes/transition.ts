@@ -6,8 +6,9 @@ import { namedBody, standsFor } from '../document-names.ts';
 import { bodyVersion, bodyVersionRef, declaredBy, prose, word } from '../fields.ts';
 import { commandHead } from '../request.ts';
 import { moveNames } from './lifecycle.ts';
-import { answeredVersion, askModel, noQuery } from './model-asking.ts';
+import { answeredVersion, askModel } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 const stage = z.enum(stages);
 const transitionBody = namedBody(

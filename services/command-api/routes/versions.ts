@@ -10,8 +10,9 @@ import { versionPatchBody, versionPatchOf } from '../patches.ts';
 import { commandHead } from '../request.ts';
 import type { CommandHead } from '../request.ts';
 import { newVersionBody, newVersionOfModelBody } from '../version-body.ts';
-import { answeredVersion, askModel, modelPath, noQuery, versionPath } from './model-asking.ts';
+import { answeredVersion, askModel, modelPath, versionPath } from './model-asking.ts';
 import type { Asking } from './model-asking.ts';
+import { noQuery } from './query.ts';
 
 /** A stage above development is a promotion, and asks for the right to promote. */
 export function assertMayStage(request: FastifyRequest, stage: NewVersion['stage']): void {
