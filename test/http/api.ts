@@ -37,6 +37,9 @@ type Body = Record<string, never> & {
   errors?: { pointer: string; message: string }[];
 };
 
+/** A body whose fields are of any type. */
+export const bodyOf = ({ body }: Answer): Record<string, unknown> => body;
+
 export type Question = {
   /** Null: no credentials. The admin's where nothing is said. */
   key?: string | null;
@@ -209,7 +212,7 @@ export async function openApis(count: number, verifiers: TokenVerifiers = none) 
   };
 }
 
-/** A tenant beside the first with a key of a role, put there by the log itself: no route makes tenants yet. */
+/** A tenant beside the first with a key of a role, put there by the log itself. */
 export async function otherTenantKey(
   api: { commandApi: { log: Pick<EventLog, 'append'> } },
   tenant: string,

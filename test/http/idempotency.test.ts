@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openFaultProxy } from '#test/faults/proxy.ts';
 import { openApi, openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
+import { eventsOf, typesOf } from './history.ts';
 
 let opened: Awaited<ReturnType<typeof openApis>>;
 let api: Api;
@@ -14,10 +15,6 @@ beforeAll(async () => {
 afterAll(() => opened.close());
 
 const keyed = (key: string) => ({ headers: { 'idempotency-key': key } });
-const eventsOf = async (model: string) =>
-  (await api.get(`/events?limit=1000&model=${model}`)).body['items'] as unknown as {
-    type: string;
-  }[];
 /** What a repeat must answer again. */
 const same = ({ status, body, headers }: Answer) => ({
   status,
@@ -33,7 +30,7 @@ describe('a key that comes twice', () => {
     expect(same(await api.post('/models', { name: 'twice' }, keyed('twice 1')))).toEqual(
       same(first),
     );
-    expect(await eventsOf('twice')).toHaveLength(1);
+    expect(await eventsOf(api, 'twice')).toHaveLength(1);
   });
 
   test('answers as it was then, also when the model has gone on, and by any process', async () => {
@@ -80,7 +77,7 @@ describe('a key that comes twice', () => {
     ];
     for (const answer of await Promise.all(repeats))
       expect(answer).toMatchObject({ status: 422, body: { code: 'key_reused' } });
-    expect((await eventsOf('reused-2')).map(({ type }) => type)).toEqual(['model.registered']);
+    expect(await typesOf(api, 'reused-2')).toEqual(['model.registered']);
   });
 
   test("is another subject's own", async () => {
@@ -98,7 +95,7 @@ describe('a key that comes twice', () => {
     const answers = await Promise.all(asking);
     for (const answer of answers) expect(same(answer)).toEqual(same(answers[0]!));
     expect(answers[0]!.status).toBe(201);
-    expect(await eventsOf('at%20once')).toHaveLength(1);
+    expect(await eventsOf(api, 'at%20once')).toHaveLength(1);
   });
 
   test('at once with different bodies has one effect, and the others hear of it', async () => {
@@ -173,7 +170,7 @@ test('a key whose first answer was lost on the way answers as if it had not been
     proxy.set({ fault: 'none' });
     const again = await behind.post('/models', { name: 'doubtful' }, keyed('doubtful'));
     expect(again).toMatchObject({ status: 201, body: { name: 'doubtful', stream_version: 1 } });
-    expect(await eventsOf('doubtful')).toHaveLength(1);
+    expect(await eventsOf(api, 'doubtful')).toHaveLength(1);
   } finally {
     await behind.close();
     await proxy.close();
@@ -191,7 +188,7 @@ describe('If-Match', () => {
       status: 412,
       body: { code: 'precondition_failed', expected_version: 7, stream_version: 1 },
     });
-    expect(await eventsOf('matched')).toHaveLength(1);
+    expect(await eventsOf(api, 'matched')).toHaveLength(1);
   });
 
   test('of the version that the ETag told succeeds, once', async () => {

@@ -1,7 +1,8 @@
 // A model is changed, deleted and restored: what a body may say, and what the answer shows.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openApis } from './api.ts';
+import { bodyOf, openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
+import { typesOf } from './history.ts';
 
 let opened: Awaited<ReturnType<typeof openApis>>;
 let api: Api;
@@ -11,22 +12,14 @@ beforeAll(async () => {
 });
 afterAll(() => opened.close());
 
-type Body = Record<string, unknown>;
-const bodyOf = ({ body }: Answer): Body => body;
-
 let names = 0;
-async function aModel(facts: object = {}): Promise<{ name: string; id: string; body: Body }> {
+async function aModel(facts: object = {}) {
   const name = `model-${++names}`;
   const made = await api.post('/models', { name, owner: 'ada', team: 'risk', ...facts });
   expect(made.status, JSON.stringify(made.body)).toBe(201);
   const body = bodyOf(made);
   return { name, id: String(body['id']), body };
 }
-
-const typesOf = async (id: string): Promise<unknown[]> => {
-  const { items } = bodyOf(await api.get(`/events?model=${id}`)) as { items: { type: string }[] };
-  return items.map(({ type }) => type);
-};
 
 describe.each(['PATCH', 'PUT'])('%s of a model', (method) => {
   const change = (model: string, body: object): Promise<Answer> =>
@@ -64,7 +57,7 @@ describe.each(['PATCH', 'PUT'])('%s of a model', (method) => {
       status: 200,
       body: { id, name: to, is_active: false, state: 'inactive', stream_version: 4 },
     });
-    expect(await typesOf(id)).toEqual([
+    expect(await typesOf(api, id)).toEqual([
       'model.registered',
       'model.renamed',
       'model.updated',
@@ -79,7 +72,7 @@ describe.each(['PATCH', 'PUT'])('%s of a model', (method) => {
     const { id, body } = await aModel({ tags: { a: 'b' }, metadata: { c: [] } });
     const changed = await change(id, body);
     expect(changed).toMatchObject({ status: 200, body });
-    expect(await typesOf(id)).toEqual(['model.registered']);
+    expect(await typesOf(api, id)).toEqual(['model.registered']);
   });
 
   test('refuses what cannot be changed, and names all of it', async () => {
@@ -94,7 +87,7 @@ describe.each(['PATCH', 'PUT'])('%s of a model', (method) => {
       status: 422,
       body: { code: 'immutable', fields: ['serial', 'created_at', 'stream_version'] },
     });
-    expect(await typesOf(id)).toEqual(['model.registered']);
+    expect(await typesOf(api, id)).toEqual(['model.registered']);
   });
 
   test('takes the serial for the id, as a number and as text', async () => {
@@ -161,7 +154,7 @@ describe('a deleted model', () => {
       status: 409,
       body: { code: 'in_use', blocking: [{ kind: 'production', number: 1 }] },
     });
-    expect(await typesOf(id)).not.toContain('model.deleted');
+    expect(await typesOf(api, id)).not.toContain('model.deleted');
   });
 
   test('comes back under its name, or another where somebody has it by now', async () => {

@@ -1,7 +1,7 @@
 // Names move: by two processes, of which the one does not know what the other has done until it looks.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkLog } from '#test/checker/log.ts';
-import { openApis } from './api.ts';
+import { bodyOf, openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
 
 let opened: Awaited<ReturnType<typeof openApis>>;
@@ -13,8 +13,6 @@ beforeAll(async () => {
 });
 afterAll(() => opened.close());
 
-type Body = Record<string, unknown>;
-const bodyOf = ({ body }: Answer): Body => body;
 const idOf = (answer: Answer): string => String(bodyOf(answer)['id']);
 
 let names = 0;

@@ -5,7 +5,8 @@ import type { RecordedModelEvent } from '#events/model/events.ts';
 import { checkLog } from '#test/checker/log.ts';
 import { openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
-import { decide, done, eventsOf, keysOf, modelOf, requestOf } from './releases.ts';
+import { eventsOf } from './history.ts';
+import { decide, done, keysOf, modelOf, requestOf } from './releases.ts';
 
 const rounds = Array.from({ length: 20 }, (_, round) => round);
 

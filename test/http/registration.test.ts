@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
+import { typesOf } from './history.ts';
 
 let opened: Awaited<ReturnType<typeof openApis>>;
 let apis: Api[];
@@ -16,10 +17,6 @@ afterAll(() => opened.close());
 let names = 0;
 const newName = () => `vision-${++names}`;
 const pointers = ({ body }: Answer) => (body.errors ?? []).map(({ pointer }) => pointer);
-const typesOf = async (model: string) => {
-  const { body } = await api.get(`/events?model=${model}`);
-  return (body['items'] as unknown as { type: string }[]).map(({ type }) => type);
-};
 const keyWith = async (role: string) => {
   const { body } = await api.post('/api-keys', { subject: `a ${role}`, role });
   return body['secret'] as unknown as string;
@@ -86,7 +83,7 @@ describe('a registration', () => {
     expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
     const numbers = answers.map(({ body }) => body['number'] as unknown as number);
     expect(numbers.toSorted((left, right) => left - right)).toEqual([1, 2, 3, 4]);
-    const types = await typesOf(model_name);
+    const types = await typesOf(api, model_name);
     expect(types.filter((type) => type === 'model.registered')).toHaveLength(1);
   });
 
@@ -102,7 +99,7 @@ describe('a registration', () => {
     const model_name = newName();
     const { body } = await api.post('/models/register', { model_name, stage: 'production' });
     expect(body).toMatchObject({ number: 1, stage: 'production' });
-    expect(await typesOf(model_name)).toContain('model.promoted');
+    expect(await typesOf(api, model_name)).toContain('model.promoted');
     const key = await keyWith('producer');
     expect(
       await api.post('/models/register', { model_name, stage: 'staging' }, { key }),

@@ -1,6 +1,5 @@
 // Releases that several people have a hand in, asked of any process of the command API.
 import { expect } from 'vitest';
-import type { RecordedModelEvent } from '#events/model/events.ts';
 import type { Answer, Api } from './api.ts';
 
 /** A key for each subject, with its role in the whole tenant. */
@@ -59,10 +58,4 @@ export async function done(asking: Promise<Answer>): Promise<Answer> {
   const answer = await asking;
   expect([200, 201], answer.text).toContain(answer.status);
   return answer;
-}
-
-/** What happened to a model, as the log has it. */
-export async function eventsOf(api: Api, name: string): Promise<RecordedModelEvent[]> {
-  const { body } = await done(api.get(`/events?model=${name}&limit=1000`));
-  return body['items'] as unknown as RecordedModelEvent[];
 }

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#test/eventually.ts';
 import { openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
-import { decide, done, eventsOf, keysOf, modelOf, requestOf } from './releases.ts';
+import { eventsOf, typesOf } from './history.ts';
+import { decide, done, keysOf, modelOf, requestOf } from './releases.ts';
 
 let opened: Awaited<ReturnType<typeof openApis>>;
 let [api, other]: Api[] = [];
@@ -35,7 +36,7 @@ describe('an approver whose role is revoked in one process', () => {
       status: 403,
       body: { code: 'forbidden', required_permission: 'promotion:decide' },
     });
-    const types = (await eventsOf(api!, 'approved')).map(({ type }) => type);
+    const types = await typesOf(api!, 'approved');
     expect(types).not.toContain('promotion.decided');
   });
 

@@ -1,7 +1,8 @@
 // A version is changed and deleted, named under its model or by itself: what a body may say, and what the answer shows.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openApis } from './api.ts';
+import { bodyOf, openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
+import { typesOf } from './history.ts';
 
 let opened: Awaited<ReturnType<typeof openApis>>;
 let api: Api;
@@ -11,12 +12,9 @@ beforeAll(async () => {
 });
 afterAll(() => opened.close());
 
-type Body = Record<string, unknown>;
-const bodyOf = ({ body }: Answer): Body => body;
-
 let names = 0;
 /** A model's second version: the first is its default. */
-async function aVersion(facts: object = {}): Promise<{ model: string; path: string; body: Body }> {
+async function aVersion(facts: object = {}) {
   const model = `versioned-${++names}`;
   await api.post('/models', { name: model });
   await api.post(`/models/${model}/versions`, { label: 'v1' });
@@ -25,12 +23,8 @@ async function aVersion(facts: object = {}): Promise<{ model: string; path: stri
   return { model, path: `/models/${model}/versions/v2`, body: bodyOf(made) };
 }
 
-const typesOf = async (model: string): Promise<unknown[]> => {
-  const { items } = bodyOf(await api.get(`/events?model=${model}`)) as {
-    items: { type: string }[];
-  };
-  return items.slice(4).map(({ type }) => type);
-};
+/** What happened once the model, its versions and its default were there. */
+const happenedTo = async (model: string): Promise<string[]> => (await typesOf(api, model)).slice(4);
 
 describe.each(['PATCH', 'PUT'])('%s of a version', (method) => {
   const change = (path: string, body: object): Promise<Answer> =>
@@ -102,7 +96,7 @@ describe.each(['PATCH', 'PUT'])('%s of a version', (method) => {
     const { model, path } = await aVersion();
     const changed = await change(path, { release_notes: 'new', is_default: true });
     expect(changed).toMatchObject({ status: 200, body: { number: 2, is_default: true } });
-    expect(await typesOf(model)).toEqual(['version.updated', 'default.changed']);
+    expect(await happenedTo(model)).toEqual(['version.updated', 'default.changed']);
     expect(await change(path, { is_default: false })).toMatchObject({
       status: 422,
       body: { code: 'immutable', fields: ['is_default'] },
@@ -121,7 +115,7 @@ describe.each(['PATCH', 'PUT'])('%s of a version', (method) => {
       metadata: { c: [] },
     });
     expect(await change(path, body)).toMatchObject({ status: 200, body });
-    expect(await typesOf(model)).toEqual([]);
+    expect(await happenedTo(model)).toEqual([]);
   });
 
   test('refuses a stage, and names the steps that lead there', async () => {
@@ -132,7 +126,7 @@ describe.each(['PATCH', 'PUT'])('%s of a version', (method) => {
       stage: expect.arrayContaining(['promote']) as unknown,
     });
     expect(await change(path, { stage: 'development' })).toMatchObject({ status: 200 });
-    expect(await typesOf(model)).toEqual([]);
+    expect(await happenedTo(model)).toEqual([]);
   });
 
   test.each([
@@ -187,7 +181,7 @@ describe('a deleted version', () => {
       api.patch(`/versions/${String(body['id'])}`, {}),
     ])
       expect(await asked).toMatchObject({ status: 404, body: { code: 'version_not_found' } });
-    expect(await typesOf(model)).toEqual(['version.deleted']);
+    expect(await happenedTo(model)).toEqual(['version.deleted']);
   });
 
   test('gives number and label to no other', async () => {
