@@ -1,4 +1,4 @@
-// Who was decided on what the log has left behind reads the delta and is decided again, three times in all.
+// A command that was decided on what the log no longer says reads the delta and is decided again, three times in all.
 import { Problem } from '#infra/http/problems.ts';
 import type { Streams } from '../streams.ts';
 import type { Queue } from './queue.ts';
