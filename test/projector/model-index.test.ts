@@ -181,6 +181,14 @@ describe('the index', () => {
     expect([page(50)?.rows, page(51), page(51, newestFirst)?.rows]).toEqual([[], null, []]);
   });
 
+  test('counts to the end, however many there are', async () => {
+    const index = await holding(Array.from({ length: 10_001 }, (_, nth) => model(nth + 1)));
+    expect(index.page(caller, { framework: 'jax', team: 'risk' }, newestFirst)).toMatchObject({
+      totalCount: 10_001,
+      isCapped: false,
+    });
+  });
+
   test('makes no page that cannot be', async () => {
     const index = await holding([model(1)]);
     for (const query of [{ page: 1, page_size: 3 }, { page_token: 'x' }])
