@@ -114,7 +114,7 @@ function valueOf(token: string, order: Order): string {
  * As the database compares texts, by code points: by UTF-16 units, what lies beyond the basic plane comes before the last
  * of those within it.
  */
-function compareTexts(left: string, right: string): number {
+export function compareTexts(left: string, right: string): number {
   const end = Math.min(left.length, right.length);
   for (let at = 0; at < end; at++) {
     const [one, other] = [left.charCodeAt(at), right.charCodeAt(at)];
@@ -180,9 +180,31 @@ export function pageOf<Row>(
   };
 }
 
-/** How many rows of a list come up to the end of a page by number. */
-export const pageEnd = ({ page_size, page = 1, size }: PageQuery): number =>
-  page * (page_size ?? size ?? pageSizeDefault);
+/** The same of rows that are in their order already. @throws Problem `invalid` for a page that cannot be */
+export function pageOfOrdered<Row>(
+  rows: readonly Row[],
+  query: PageQuery,
+  order: Order,
+  valueOf: (row: Row) => string | number,
+): ListPage<Row> {
+  const { limit, offset, after } = placeOf(query, order);
+  const sign = order.direction === 'asc' ? 1 : -1;
+  let [low, high] = [0, after === null ? 0 : rows.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sign * compareValues(valueOf(rows[middle]!), after!) > 0) high = middle;
+    else low = middle + 1;
+  }
+  const first = low + offset;
+  const shown = rows.slice(first, first + limit);
+  return {
+    rows: shown,
+    nextPageToken:
+      rows.length > first + limit ? tokenOf(order, String(valueOf(shown.at(-1)!))) : null,
+    totalCount: rows.length,
+    isCapped: false,
+  };
+}
 
 /** How many rows tell the first page of a list and whether another follows; null where another page is asked for. */
 export function firstPageRows({ page_size, page_token, page, size }: PageQuery): number | null {

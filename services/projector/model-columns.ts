@@ -3,13 +3,17 @@ import type { Scope } from '#events/access.ts';
 import { namesOf } from '#events/access.ts';
 import { modelStream } from '#events/names.ts';
 import { stages } from '#events/model/shapes.ts';
+import { compareTexts } from './lists.ts';
 import { tagAsked } from './listed-model.ts';
 import type { ListedModel } from './listed-model.ts';
 import type { ModelFilters } from './routes/model-filters.ts';
+import { RowsByName } from './rows-by-name.ts';
 import { noText, TextCodes } from './text-codes.ts';
 
 /** Few, as each of many tenants has columns of its own. */
 const firstRows = 16;
+/** So few rows are sorted by name; more are found in the order of all names. */
+const sortedMax = 1_000;
 /** What memory it takes, as measured: the columns of a tenant, a model in them, and each tag that it has. */
 const columnsBytes = 6_000;
 const modelBytes = 420;
@@ -62,6 +66,7 @@ export class ModelColumns {
     textFacts.map((fact) => [fact, new Uint32Array(firstRows)]),
   ) as Record<TextFact, Uint32Array<ArrayBuffer>>;
   readonly #names: string[] = [];
+  readonly #byName = new RowsByName((row) => this.#names[row]!);
   readonly #ids: string[] = [];
   readonly #streams: string[] = [];
   readonly #tags: (readonly number[])[] = [];
@@ -90,7 +95,10 @@ export class ModelColumns {
     this.#flags[row] = flagsOf(model);
     this.#versions[row] = stream_version;
     this.#positions[row] = model.position;
-    this.#names[row] = model.name;
+    if (this.#names[row] !== model.name) {
+      this.#names[row] = model.name;
+      this.#byName.note(row, known === 0);
+    }
     this.#ids[row] = model.model_id;
     this.#streams[row] ??= modelStream(model.tenant, model.model_id);
     for (const fact of textFacts) this.#putFact(row, fact, model[fact]);
@@ -101,10 +109,10 @@ export class ModelColumns {
   }
 
   /**
-   * Serials of the models that are asked for and may be seen, in their order or from the last to the first.
+   * Serials of the models that are asked for and may be seen, in their order.
    * @param sees null: the whole tenant
    */
-  find(asked: ModelFilters, sees: readonly Scope[] | null, direction: 'asc' | 'desc'): Row[] {
+  find(asked: ModelFilters, sees: readonly Scope[] | null): readonly Row[] {
     const facts: { column: Uint32Array; code: number | undefined; rows: readonly Row[] }[] = [];
     for (const fact of textFacts) {
       const text = asked[fact];
@@ -120,8 +128,16 @@ export class ModelColumns {
     for (const { column, code } of facts.slice(1))
       rows = rows.filter((row) => column[row] === code);
     if (sees !== null) rows = this.#seen(rows, sees);
-    if (asked.tag !== undefined) rows = this.#tagged(rows, asked.tag);
-    return direction === 'asc' ? rows : rows.toReversed();
+    return asked.tag === undefined ? rows : this.#tagged(rows, asked.tag);
+  }
+
+  /** Rows that were found, in the order of their names. */
+  orderByName(rows: readonly Row[]): readonly Row[] {
+    if (rows.length <= sortedMax)
+      return rows.toSorted((one, other) => compareTexts(this.name(one), this.name(other)));
+    const isFound = new Uint8Array(this.#names.length);
+    for (const row of rows) isFound[row] = 1;
+    return this.#byName.inOrder().filter((row) => isFound[row] === 1);
   }
 
   /** Those of some rows, or of all, that are listed and in the stage and state that are asked for. */

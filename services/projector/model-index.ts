@@ -2,7 +2,7 @@
 import type { Principal } from '#events/access.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { ListedModel } from './listed-model.ts';
-import { pageEnd, pageOf } from './lists.ts';
+import { pageOf, pageOfOrdered } from './lists.ts';
 import type { ListPage, Order, PageQuery } from './lists.ts';
 import { ModelColumns } from './model-columns.ts';
 import type { Row } from './model-columns.ts';
@@ -13,8 +13,6 @@ import type { ModelFilters } from './routes/model-filters.ts';
 const bytesMax = 160_000_000;
 /** Columns are as long as a tenant's highest serial. */
 const serialMax = 300_000;
-/** Texts are sorted up to so many: to sort them all for a page far behind would hold up every other request. */
-const sortedTextsMax = 5_000;
 const loadedAtOnce = 1_000;
 /** After a failure, or where what is served has changed: as streams that are parked one after another change it each time. */
 const reloadAfterMs = 1_000;
@@ -33,7 +31,7 @@ export type ModelIndex = {
   forget: () => void;
   /**
    * A page of the models that the caller may see, as the last change that was told left them; null while not all are
-   * known, where they are too many, and where too many would have to be sorted for it.
+   * known, or where they are too many.
    * @throws Problem `invalid` for a page that cannot be
    */
   page: (
@@ -132,14 +130,8 @@ export function openModelIndex(
     },
     page: ({ tenant, sees }, query, order) => {
       if (state !== 'known') return null;
-      if (order.type === 'text' && pageEnd(query) > sortedTextsMax) return null;
       const columns = tenants.get(tenant) ?? noModels;
-      const page = pageOf<Row>(
-        columns.find(query, sees, order.column === 'm.serial' ? order.direction : 'asc'),
-        query,
-        order,
-        valueOf(columns, order),
-      );
+      const page = pageIn(columns, columns.find(query, sees), query, order);
       return {
         ...page,
         rows: page.rows.map((row) => ({
@@ -155,8 +147,20 @@ export function openModelIndex(
   };
 }
 
-/** What rows are ordered by. */
-function valueOf(columns: ModelColumns, { column }: Order): (row: Row) => string | number {
-  if (column === 'm.name') return columns.name;
-  return column === 'm.position' ? columns.position : (row) => row;
+/** @param found in the order of their serials */
+function pageIn(
+  columns: ModelColumns,
+  found: readonly Row[],
+  query: PageQuery,
+  order: Order,
+): ListPage<Row> {
+  if (order.column === 'm.position') return pageOf(found, query, order, columns.position);
+  const isByName = order.column === 'm.name';
+  const rows = isByName ? columns.orderByName(found) : found;
+  return pageOfOrdered(
+    order.direction === 'asc' ? rows : rows.toReversed(),
+    query,
+    order,
+    isByName ? columns.name : (row) => row,
+  );
 }

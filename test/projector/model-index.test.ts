@@ -174,11 +174,76 @@ describe('the index', () => {
     expect(serials(index, { tag: 'jax' })).toEqual([]);
   });
 
-  test('leaves a page far behind by name to the database, as it would sort all names', async () => {
-    const index = await holding([model(1)]);
-    const page = (page: number, order: typeof byName | typeof newestFirst = byName) =>
-      index.page(caller, { page, size: 100 }, order);
-    expect([page(50)?.rows, page(51), page(51, newestFirst)?.rows]).toEqual([[], null, []]);
+  test('leads from page to page to the end, and no further', async () => {
+    const index = await holding([1, 2, 3, 4, 5, 6].map((serial) => model(serial)));
+    const byChange = { column: 'm.position', type: 'bigint', direction: 'asc' } as const;
+    for (const order of [newestFirst, byName, byChange])
+      for (let size = 1; size <= 7; size++) {
+        const sizes: number[] = [];
+        let page_token: string | undefined;
+        do {
+          const page = index.page(caller, { page_size: size, page_token }, order)!;
+          const numbered = index.page(caller, { page: sizes.length + 1, size }, order)!;
+          expect(numbered).toEqual(page);
+          sizes.push(page.rows.length);
+          page_token = page.nextPageToken ?? undefined;
+        } while (page_token !== undefined);
+        expect(sizes).toHaveLength(Math.ceil(6 / size));
+        expect(sizes.reduce((sum, rows) => sum + rows)).toBe(6);
+        const beyond = index.page(caller, { page: sizes.length + 1, size }, order)!;
+        expect(beyond).toMatchObject({ rows: [], nextPageToken: null, totalCount: 6 });
+      }
+  });
+
+  test('finds many by name in their order, whatever names they had before', async () => {
+    // some sort otherwise by UTF-16 than by code points
+    const letters = ['b', '\uff5e', '\u{1f600}', 'a', 'aa', 'Z'];
+    const nameOf = (serial: number, version: number) =>
+      `${letters[(serial * version) % letters.length]}${(serial * 7_919) % 5_003}`;
+    const models = Array.from({ length: 5_000 }, (_, nth) =>
+      model(nth + 1, { name: nameOf(nth + 1, 1), project: nth < 500 ? 'cards' : null }),
+    );
+    const index = await holding(models);
+    for (let version = 1; version <= 4; version++) {
+      for (const [nth, { serial }] of models.entries()) {
+        if (version === 1 || serial % version !== 0) continue;
+        const facts = { ...models[nth]!, name: nameOf(serial, version), stream_version: version };
+        models[nth] = model(serial, { ...facts, is_deleted: serial % 17 === version });
+        index.changed([models[nth]]);
+      }
+      for (const direction of ['asc', 'desc'] as const)
+        for (const project of [undefined, 'cards']) {
+          const names = models
+            .filter((one) => !one.is_deleted && (project ?? one.project) === one.project)
+            .map(({ name }) => name)
+            .toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
+          const expected = direction === 'asc' ? names : names.toReversed();
+          const seen: string[] = [];
+          let page_token: string | undefined;
+          do {
+            const page = index.page(
+              caller,
+              { project, page_size: 1_000, page_token },
+              { ...byName, direction },
+            )!;
+            expect(page.totalCount).toBe(names.length);
+            seen.push(
+              ...page.rows.map(({ model_id }) => models[Number(model_id.slice(3)) - 1]!.name),
+            );
+            page_token = page.nextPageToken ?? undefined;
+          } while (page_token !== undefined);
+          expect(seen).toEqual(expected);
+          const last = index.page(
+            caller,
+            { project, page: Math.ceil(names.length / 70), size: 70 },
+            { ...byName, direction },
+          )!;
+          expect(last.nextPageToken).toBeNull();
+          expect(
+            last.rows.map(({ model_id }) => models[Number(model_id.slice(3)) - 1]!.name),
+          ).toEqual(expected.slice(Math.floor((names.length - 1) / 70) * 70));
+        }
+    }
   });
 
   test('counts to the end, however many there are', async () => {
