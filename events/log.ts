@@ -155,6 +155,16 @@ export type EventLog = {
     tenant: string,
     versionId: string,
   ) => Promise<{ stream: string; number: number } | null>;
+  /**
+   * Versions that name one of these as their parent (as `namedParent` tells names), but those of one stream; in order, at most
+   * `limit`. They may be deleted by now.
+   */
+  findChildren: (
+    tenant: string,
+    parents: readonly string[],
+    exceptStream: string,
+    limit: number,
+  ) => Promise<{ stream: string; number: number }[]>;
   /** The snapshot of this fold version, or null where none is kept, and the stream's events after it. */
   readFromSnapshot: (
     stream: string,

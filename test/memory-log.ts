@@ -10,6 +10,8 @@ import type {
   Verdict,
 } from '#events/log.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
+import type { ModelEventData } from '#events/model/events.ts';
+import { namedParent } from '#events/model/lineage.ts';
 
 /** A snapshot as it was saved. */
 type Snapshot = { foldVersion: number; stream_version: number; state: string };
@@ -227,6 +229,18 @@ export function openMemoryLog(
       [...(scopesByStream.get(stream)?.values() ?? [])].some(
         (scope) => scope !== null && scopes.includes(scope),
       ),
+    async findChildren(tenant, parents, exceptStream, limit) {
+      const made = events.flatMap((event) => {
+        const { number, lineage } = event.data as Partial<ModelEventData<'model.versioned'>>;
+        const isChild =
+          event.type === 'model.versioned' &&
+          event.tenant === tenant &&
+          event.stream !== exceptStream &&
+          lineage?.parent_versions.some((written) => parents.includes(namedParent(written)));
+        return isChild ? [{ stream: event.stream, number: number! }] : [];
+      });
+      return made.slice(0, limit);
+    },
     async findPart(tenant, kind, id) {
       const { id: field, begins } = parts[kind];
       const types: readonly string[] = begins;

@@ -50,6 +50,26 @@ export const keysOfParents = (tenant: string, { model_id, lineage }: Facts): str
   ),
 ];
 
+/** A parent as it is written, the same for all that say the same in another model than its own. */
+export function namedParent(written: string): string {
+  const ref = parentRef(written, '');
+  if (ref.by === 'id') return ref.version_id;
+  return ref.by === 'name' ? nameAsParent(ref.model, ref.version) : written;
+}
+
+const nameAsParent = (model: string, version: string): string =>
+  `${model}/${withoutZeros(version)}`;
+
+/** All that a version is named by, as `namedParent` says it, by children in other models. */
+export const namesAsParent = (
+  { version_id, number, label }: Omit<Facts, 'lineage'>,
+  modelName: string,
+): string[] => [
+  version_id,
+  nameAsParent(modelName, String(number)),
+  ...(label === null ? [] : [nameAsParent(modelName, label)]),
+];
+
 /** The keys by which a version is named by its children. */
 export function keysAsParent(
   tenant: string,

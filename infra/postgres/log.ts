@@ -483,6 +483,19 @@ export function openPostgresLog(options: {
       return row?.stream ?? null;
     },
 
+    async findChildren(tenant, parents, exceptStream, limit) {
+      return await rows<{ stream: string; number: number }>(
+        'find_children',
+        // apart from the limit, for which the planner would rather walk the log in its order
+        `with made as materialized (
+           select stream, (data ->> 'number')::integer as number, position from log.events
+           where type = 'model.versioned' and data #>> '{lineage,parent_versions}' <> '[]'
+             and log.parents_named(data) && $2::text[] and tenant = $1 and stream <> $3)
+         select stream, number from made order by position limit $4`,
+        [tenant, parents, exceptStream, limit],
+      );
+    },
+
     async findVersion(tenant, versionId) {
       const [row] = await rows<{ stream: string; number: number }>(
         'find_version',

@@ -17,6 +17,7 @@ import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import { openAsk } from './ask/ask.ts';
 import { bootstrap } from './bootstrap.ts';
+import { openWarnOfChildren } from './children.ts';
 import { askMetrics } from './metrics.ts';
 import { openRegistration } from './register-version.ts';
 import { openRelay } from './relay.ts';
@@ -93,6 +94,7 @@ export function commandApiApp(deps: {
         'a command failed',
       ),
   });
+  const warnOfChildren = openWarnOfChildren({ log, streams });
   const plans = openRetentionPlans(pool);
   const judging = openJudging({ streams, kept });
   const orders = openRetentionOrders({ ask, streams, plans, judging, now: clock.now });
@@ -120,9 +122,9 @@ export function commandApiApp(deps: {
   /** What is served under `/api/v1` and, for documents [2] and [3], without a prefix. */
   function writeRoutes(server: HttpServer): void {
     const asking = { ask, resolve };
-    modelRoutes(server, asking);
+    modelRoutes(server, { ...asking, warnOfChildren });
     registrationRoutes(server, { registerVersion, modelTypes });
-    versionRoutes(server, asking);
+    versionRoutes(server, { ...asking, warnOfChildren });
     lifecycleRoutes(server, asking);
     transitionRoutes(server, asking);
     deploymentRoutes(server, asking);

@@ -454,6 +454,29 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         expect(await log.findVersion('t', 'v2')).toBeNull();
       });
 
+      it('for the children of a version in other streams, by every way to write its names', async () => {
+        const id = '0194aaaa-0000-7000-8000-00000000000b';
+        let n = 0;
+        const versioned = (parent_versions: string[]) => ({
+          ...noted(
+            { n: n++, number: n, lineage: { parent_versions } },
+            { type: 'model.versioned' },
+          ),
+        });
+        const untold = noted({ n: 100, number: 9 }, { type: 'model.versioned' });
+        const events = [[id.toUpperCase()], ['ä b/007'], ['x', 'ä b/v 1'], [], ['7'], ['ä b/70']];
+        const made = asked({ events: [...events.map(versioned), untold] });
+        await log.append([entryOf('model:t:d', 0, made)]);
+        await log.append([entryOf('model:other:e', 0, asked({ events: [versioned([id])] }))]);
+        const find = async (limit: number, except = 'model:t:e', tenant = 't') =>
+          await log.findChildren(tenant, [id, 'ä b/7', 'ä b/v 1'], except, limit);
+        const children = [1, 2, 3].map((number) => ({ stream: 'model:t:d', number }));
+        expect(await find(10)).toEqual(children);
+        expect(await find(2)).toEqual(children.slice(0, 2));
+        expect(await find(10, 'model:t:d')).toEqual([]);
+        expect(await find(10, 'model:t:e', 'nobody')).toEqual([]);
+      });
+
       it.each(Object.entries(parts))('for a %s', async (kind, { id, begins }) => {
         const made = asked({ events: [noted({ n: 6, [id]: 'p1' }, { type: begins[0] })] });
         await log.append([entryOf('model:t:d', 0, made)]);

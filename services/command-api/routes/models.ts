@@ -10,6 +10,8 @@ import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
 import { isRecordedNow } from '../ask/asked.ts';
 import { modelFactsOf, modelName, newModelBody, prose, reasonBody } from '../fields.ts';
+import { warnsOfChildren } from '../children.ts';
+import type { WarnOfChildren } from '../children.ts';
 import { modelKind } from '../kinds.ts';
 import { modelPatchBody, modelPatchOf } from '../patches.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
@@ -23,8 +25,11 @@ const restoreBody = z
 
 const sameModel = (state: ModelState) => modelResource(state.model!);
 
-export function modelRoutes(server: HttpServer, asking: Asking): void {
-  const { ask, resolve } = asking;
+export function modelRoutes(
+  server: HttpServer,
+  asking: Asking & { warnOfChildren: WarnOfChildren },
+): void {
+  const { ask, resolve, warnOfChildren } = asking;
 
   server.post(
     '/models',
@@ -106,21 +111,27 @@ export function modelRoutes(server: HttpServer, asking: Asking): void {
       schema: {
         summary:
           'Delete a model that nothing uses; its name is free, and by its id it is shown as deleted',
+        description: warnsOfChildren,
         tags: ['models'],
         params: modelPath,
         body: reasonBody,
         querystring: noQuery,
       },
     },
-    (request, reply) =>
-      askModelOfPath(
-        asking,
-        request,
+    async (request, reply) => {
+      const head = commandHead(request, request.body);
+      const found = await resolve.model(head, request.params.model);
+      const warned = await warnOfChildren(head.principal, found, null);
+      return await askModel(
+        ask,
         reply,
+        head,
+        found,
         200,
         (common) => ({ type: 'DeleteModel', ...common }),
-        sameModel,
-      ),
+        (state) => ({ ...sameModel(state), ...warned }),
+      );
+    },
   );
 
   server.post(

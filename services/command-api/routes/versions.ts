@@ -5,6 +5,8 @@ import type { NewVersion } from '#events/model/commands.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
+import { warnsOfChildren } from '../children.ts';
+import type { WarnOfChildren } from '../children.ts';
 import { idOrSerial, reasonBody, versionFactsOf, versionRefOf } from '../fields.ts';
 import { versionPatchBody, versionPatchOf } from '../patches.ts';
 import { commandHead } from '../request.ts';
@@ -22,7 +24,10 @@ export function assertMayStage(request: FastifyRequest, stage: NewVersion['stage
 
 const ownPath = z.strictObject({ id: idOrSerial('version') });
 
-export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): void {
+export function versionRoutes(
+  server: HttpServer,
+  { ask, resolve, warnOfChildren }: Asking & { warnOfChildren: WarnOfChildren },
+): void {
   async function create(
     request: FastifyRequest<{ Body: z.infer<typeof newVersionBody> }>,
     reply: FastifyReply,
@@ -111,6 +116,8 @@ export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): voi
   ): Promise<FastifyReply> {
     const head = commandHead(request, request.body);
     const { ref, ...found } = await find(head, request.params);
+    const warned = await warnOfChildren(head.principal, found, ref);
+    const answered = answeredVersion(ref);
     return await askModel(
       ask,
       reply,
@@ -118,7 +125,7 @@ export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): voi
       found,
       200,
       (common) => ({ type: 'DeleteVersion', version: ref, ...common }),
-      answeredVersion(ref),
+      (state, events) => ({ ...answered(state, events), ...warned }),
     );
   }
 
@@ -146,6 +153,7 @@ export function versionRoutes(server: HttpServer, { ask, resolve }: Asking): voi
         config: { permission: 'version:archive' },
         schema: {
           summary: 'Delete a version that nothing uses; its number and label are never given again',
+          description: warnsOfChildren,
           tags: ['versions'],
           params,
           body: reasonBody,
