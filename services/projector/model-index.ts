@@ -154,13 +154,10 @@ function pageIn(
   query: PageQuery,
   order: Order,
 ): ListPage<Row> {
-  if (order.column === 'm.position') return pageOf(found, query, order, columns.position);
   const isByName = order.column === 'm.name';
-  const rows = isByName ? columns.orderByName(found) : found;
-  return pageOfOrdered(
-    order.direction === 'asc' ? rows : rows.toReversed(),
-    query,
-    order,
-    isByName ? columns.name : (row) => row,
-  );
+  const ascending = isByName ? columns.orderByName(found) : found;
+  // what changed last is often what came last, so it is looked at first
+  const rows = order.direction === 'asc' ? ascending : ascending.toReversed();
+  if (order.column === 'm.position') return pageOf(rows, query, order, columns.position);
+  return pageOfOrdered(rows, query, order, isByName ? columns.name : (row) => row);
 }
