@@ -204,8 +204,14 @@ describe('however a state came about, it is the same', () => {
     livesOf(({ state, before, events }) => {
       const restored = decode(encode(before));
       const after = folded(decode(encode(before)), events);
-      // which makes every version that nobody has asked for
-      const whole = (one: ModelState): ModelState => ({ ...one, versions: new Map(one.versions) });
+      // which makes every version that nobody has asked for, and every name that none was found by
+      const whole = (one: ModelState): ModelState => ({
+        ...one,
+        versions: new Map(one.versions),
+        numberByVersionId: new Map(one.numberByVersionId),
+        numberByLabel: new Map(one.numberByLabel),
+        numberBySha256: new Map(one.numberBySha256),
+      });
       expect(whole(restored)).toEqual(before);
       expect(whole(after)).toEqual(state);
     });
