@@ -150,6 +150,20 @@ function firstOf<Row>(
   return first;
 }
 
+/** A page with these rows, and with what leads to the next where there is one. */
+const pageWith = <Row>(
+  rows: Row[],
+  isLast: boolean,
+  totalCount: number,
+  order: Order,
+  valueOf: (row: Row) => string | number,
+): ListPage<Row> => ({
+  rows,
+  nextPageToken: isLast ? null : tokenOf(order, String(valueOf(rows.at(-1)!))),
+  totalCount,
+  isCapped: false,
+});
+
 /**
  * A page of rows that are all in memory, in an order of theirs.
  * @param valueOf what the rows are ordered by; no two share it
@@ -170,14 +184,8 @@ export function pageOf<Row>(
   const first = firstOf(beyond, offset + limit, (left, right) =>
     compare(valueOf(left), valueOf(right)),
   );
-  const shown = first.slice(offset);
-  return {
-    rows: shown,
-    nextPageToken:
-      beyond.length > offset + limit ? tokenOf(order, String(valueOf(shown.at(-1)!))) : null,
-    totalCount: rows.length,
-    isCapped: false,
-  };
+  const isLast = beyond.length <= offset + limit;
+  return pageWith(first.slice(offset), isLast, rows.length, order, valueOf);
 }
 
 /** The same of rows that are in their order already. @throws Problem `invalid` for a page that cannot be */
@@ -196,14 +204,8 @@ export function pageOfOrdered<Row>(
     else low = middle + 1;
   }
   const first = low + offset;
-  const shown = rows.slice(first, first + limit);
-  return {
-    rows: shown,
-    nextPageToken:
-      rows.length > first + limit ? tokenOf(order, String(valueOf(shown.at(-1)!))) : null,
-    totalCount: rows.length,
-    isCapped: false,
-  };
+  const isLast = rows.length <= first + limit;
+  return pageWith(rows.slice(first, first + limit), isLast, rows.length, order, valueOf);
 }
 
 /** How many rows tell the first page of a list and whether another follows; null where another page is asked for. */
@@ -220,15 +222,7 @@ export function firstPageOf<Row>(
   order: Order,
   valueOf: (row: Row) => string | number,
 ): ListPage<Row> {
-  const shown = rows.slice(0, asked - 1);
-  const last = shown.at(-1);
-  return {
-    rows: shown,
-    nextPageToken:
-      rows.length < asked || last === undefined ? null : tokenOf(order, String(valueOf(last))),
-    totalCount,
-    isCapped: false,
-  };
+  return pageWith(rows.slice(0, asked - 1), rows.length < asked, totalCount, order, valueOf);
 }
 
 /**
