@@ -1,0 +1,62 @@
+// Many texts of one statement as one parameter of bytes, with where each begins and how long it is: PostgreSQL cuts them out in
+// a third of the time that it takes to look for separators, and no string of all of them is made here.
+
+/** What most batches need; a larger one makes it grow. */
+const initialBytes = 256 * 1024;
+/** A string's UTF-16 unit takes so many bytes at most. */
+const bytesPerUnitMax = 3;
+
+/** Parameters of a statement: `bytea`, and two `int[]` for `textAt`. */
+export type TextParameters = {
+  /** The batch's own memory: true until the next text is added. */
+  bytes: Buffer;
+  starts: string;
+  lengths: string;
+};
+
+export type TextBatch = {
+  add: (text: string) => void;
+  /** What was added since the last call, in that order. The next text begins a new batch. */
+  take: () => TextParameters;
+};
+
+export function openTextBatch(): TextBatch {
+  let memory = Buffer.allocUnsafeSlow(initialBytes);
+  let used = 0;
+  let starts: number[] = [];
+  let lengths: number[] = [];
+  return {
+    add(text) {
+      const needed = used + text.length * bytesPerUnitMax;
+      if (needed > memory.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(needed, memory.length * 2));
+        memory.copy(larger, 0, 0, used);
+        memory = larger;
+      }
+      const length = memory.write(text, used);
+      // SQL counts from 1
+      starts.push(used + 1);
+      lengths.push(length);
+      used += length;
+    },
+    take() {
+      const parameters = {
+        bytes: memory.subarray(0, used),
+        starts: plainArray(starts),
+        lengths: plainArray(lengths),
+      };
+      used = 0;
+      starts = [];
+      lengths = [];
+      return parameters;
+    },
+  };
+}
+
+/** SQL for one text of a batch, by the names of its parameter and of the row's place in it. The database must speak UTF-8. */
+export const textAt = (bytes: string, start: string, length: string): string =>
+  `convert_from(substr(${bytes}, ${start}, ${length}), 'UTF8')`;
+
+/** An array's literal, of what needs no quotes: numbers, booleans, UUIDs. */
+export const plainArray = (values: readonly (number | boolean | string)[]): string =>
+  `{${values.join(',')}}`;
