@@ -25,7 +25,7 @@ export type NewEvent = {
 
 /**
  * What a command does in its append to the tables by which every process knows who may what: `api_keys` (the secret is never
- * here, only its SHA-256 as hex), `role_bindings`, and `model_scopes` (which team and project a model is in).
+ * here, only its SHA-256 as hex) and `role_bindings`.
  */
 export type KeyEffect =
   | {
@@ -39,8 +39,7 @@ export type KeyEffect =
       expires_at: string | null;
     }
   | { effect: 'revoke'; key_id: string }
-  | { effect: 'grant' | 'ungrant'; tenant: string; subject: string; role: Role; scope: Scope }
-  | ({ effect: 'place'; tenant: string; stream: string } & ScopeOfModel);
+  | { effect: 'grant' | 'ungrant'; tenant: string; subject: string; role: Role; scope: Scope };
 
 export type AppendCommand = {
   /** UUID */
@@ -54,6 +53,8 @@ export type AppendCommand = {
   takes: readonly string[];
   frees: readonly string[];
   keys: readonly KeyEffect[];
+  /** The scopes that the stream is in from now on, of each kind that is named. */
+  scopes: readonly ScopeOfModel[];
 };
 
 /** One stream's waiting commands, each decided on the state that the one before leaves: all or none is appended. */

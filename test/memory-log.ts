@@ -104,11 +104,10 @@ export function openMemoryLog(
     });
     for (const claim of command.frees) if (claims.get(claim) === stream) claims.delete(claim);
     for (const claim of command.takes) claims.set(claim, stream);
-    for (const effect of command.keys)
-      if (effect.effect === 'place') {
-        const scopes = scopesByStream.get(effect.stream) ?? new Map<string, Scope | null>();
-        scopesByStream.set(effect.stream, scopes.set(effect.kind, effect.scope));
-      }
+    for (const { kind, scope } of command.scopes) {
+      const scopes = scopesByStream.get(stream) ?? new Map<string, Scope | null>();
+      scopesByStream.set(stream, scopes.set(kind, scope));
+    }
     const { command_id, request_hash, status } = command;
     const position = appended.at(-1)?.position ?? headBefore;
     const stream_version = versionOf(stream);

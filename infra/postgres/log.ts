@@ -10,7 +10,11 @@ import type { Failpoint } from '#infra/failpoint.ts';
 import { connection, isInDoubt, isTransient } from './connect.ts';
 import { eventColumns, recordedEvent, time } from './event-row.ts';
 import type { EventRow, Rows } from './event-row.ts';
+import { rowArray } from './row-array.ts';
+import type { Field } from './row-array.ts';
 import { openSnapshots } from './snapshots.ts';
+import { openTextBatch } from './text-batch.ts';
+import type { TextBatch, TextPlace } from './text-batch.ts';
 
 /** One attempt at an append; a healthy one takes milliseconds. */
 const appendStatementTimeoutMs = 1_000;
@@ -43,75 +47,69 @@ type BatchAnswer = {
   serials: [entry: number, model: number | null, version: number | null][];
 };
 
-/** Between the texts of one argument; it stands in no JSON text as itself. */
-const textSeparator = '\u001e';
+/** How JSON writes a character by its number: the database looks closer where there is one. */
+const unicodeEscape = '\\u';
 
-/** The arguments of `append_batch`. */
-function batchArguments(entries: readonly AppendEntry[]): string[] {
-  const entryRows: object[] = [];
-  const commandRows: object[] = [];
-  const metadata: string[] = [];
-  const eventRows: object[] = [];
-  const data: string[] = [];
-  const claimRows: object[] = [];
-  const keyRows: object[] = [];
-  let effects = 0;
-  entries.forEach((entry, entryIndex) => {
+/** The arguments of `append_batch`, in its order; `texts` is the caller's, and free again once they are sent. */
+function batchArguments(entries: readonly AppendEntry[], texts: TextBatch): unknown[] {
+  const entryRows: Field[][] = [];
+  const decidedOn: Field[][] = [];
+  const commandRows: Field[][] = [];
+  const eventRows: Field[][] = [];
+  const takes: Field[][] = [];
+  const frees: Field[][] = [];
+  const scopes: Field[][] = [];
+  const keys: object[] = [];
+  let hasEscapes = false;
+  const placed = (json: string): TextPlace => {
+    hasEscapes ||= json.includes(unicodeEscape);
+    return texts.add(json);
+  };
+  for (const { stream, tenant, expected_version, decided_on, commands } of entries) {
+    const entry = entryRows.length + 1;
     let nth = 0;
     const asked = { model: 0, version: 0 };
-    for (const command of entry.commands) {
-      const nthCommand = metadata.push(JSON.stringify(command.metadata));
-      for (const event of command.events) {
-        data.push(JSON.stringify(event.data));
-        eventRows.push({
-          entry: entryIndex,
-          nth: ++nth,
-          command: nthCommand,
-          id: event.id,
-          type: event.type,
-          schema_version: event.schema_version,
-          serial_kind: event.serial_kind ?? undefined,
-          nth_of_kind: event.serial_kind === null ? undefined : ++asked[event.serial_kind],
-        });
+    for (const command of commands) {
+      const metadata = placed(JSON.stringify(command.metadata));
+      for (const { id, type, schema_version, serial_kind, data: fields } of command.events) {
+        const data = placed(JSON.stringify(fields));
+        const nthOfKind = serial_kind === null ? null : ++asked[serial_kind];
+        eventRows.push([
+          entry,
+          ++nth,
+          id,
+          type,
+          schema_version,
+          serial_kind,
+          nthOfKind,
+          data.start,
+          data.length,
+          metadata.start,
+          metadata.length,
+        ]);
       }
-      commandRows.push({
-        command: nthCommand,
-        entry: entryIndex,
-        command_id: command.command_id,
-        request_hash: command.request_hash ?? undefined,
-        status: command.status,
-        last: nth,
-        wrote: command.events.length > 0,
-      });
-      for (const takes of command.takes) claimRows.push({ entry: entryIndex, takes });
-      for (const frees of command.frees) claimRows.push({ entry: entryIndex, frees });
-      for (const key of command.keys)
-        keyRows.push({
-          entry: entryIndex,
-          nth: ++effects,
-          by: command.metadata.actor.subject,
-          ...key,
-        });
+      const { command_id, request_hash, status } = command;
+      commandRows.push([entry, command_id, request_hash, status, nth, command.events.length > 0]);
+      for (const claim of command.takes) takes.push([entry, claim]);
+      for (const claim of command.frees) frees.push([entry, claim]);
+      for (const { kind, scope } of command.scopes) scopes.push([entry, kind, scope]);
+      const by = command.metadata.actor.subject;
+      for (const key of command.keys) keys.push({ entry, nth: keys.length + 1, by, ...key });
     }
-    entryRows.push({
-      entry: entryIndex,
-      stream: entry.stream,
-      tenant: entry.tenant,
-      expected: entry.expected_version,
-      events: nth,
-      models: asked.model,
-      versions: asked.version,
-      decided_on: entry.decided_on.length === 0 ? undefined : entry.decided_on,
-    });
-  });
+    entryRows.push([stream, tenant, expected_version, nth, asked.model, asked.version]);
+    for (const other of decided_on) decidedOn.push([entry, other.stream, other.version]);
+  }
   return [
-    JSON.stringify(entryRows),
-    JSON.stringify(commandRows),
-    metadata.join(textSeparator),
-    JSON.stringify(eventRows),
-    data.join(textSeparator),
-    JSON.stringify(claimRows),
-    JSON.stringify(keyRows),
+    rowArray(entryRows),
+    rowArray(decidedOn),
+    rowArray(commandRows),
+    rowArray(eventRows),
+    texts.take().bytes,
+    hasEscapes,
+    rowArray(takes),
+    rowArray(frees),
+    rowArray(scopes),
+    JSON.stringify(keys),
   ];
 }
 
@@ -125,9 +123,9 @@ function verdictsOf(entries: readonly AppendEntry[], answer: BatchAnswer): Verdi
   const recordedAt = time(answer.recorded_at);
   let position = answer.position;
   let nthCommand = 0;
-  return entries.map((entry, entryIndex) => {
-    const refusal = refused.get(entryIndex);
-    const last = { model: 0, version: 0, ...serials.get(entryIndex) };
+  return entries.map((entry, index) => {
+    const refusal = refused.get(index + 1);
+    const last = { model: 0, version: 0, ...serials.get(index + 1) };
     let streamVersion = entry.expected_version;
     return entry.commands.map((command): Verdict => {
       nthCommand++;
@@ -182,6 +180,7 @@ export function openPostgresLog(options: {
   onError: (error: Error) => void;
 }): PostgresLog {
   const { pool, failpoint } = options;
+  const texts = openTextBatch();
   let writer: Promise<Client> | null = null;
   let closed = false;
 
@@ -222,8 +221,8 @@ export function openPostgresLog(options: {
       attempt.isSent = true;
       const answering = client.query<{ answer: BatchAnswer }>({
         name: 'append_batch',
-        text: 'select log.append_batch($1, $2, $3, $4, $5, $6, $7) as answer',
-        values: batchArguments(entries),
+        text: 'select log.append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as answer',
+        values: batchArguments(entries, texts),
       });
       // sent, and perhaps being committed right now; where the failpoint throws, nobody waits for the answer
       answering.catch(() => undefined);

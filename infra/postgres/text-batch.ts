@@ -7,15 +7,18 @@ const initialBytes = 256 * 1024;
 const bytesPerUnitMax = 3;
 
 /** Parameters of a statement: `bytea`, and two `int[]` for `textAt`. */
-export type TextParameters = {
+type TextParameters = {
   /** The batch's own memory: true until the next text is added. */
   bytes: Buffer;
   starts: string;
   lengths: string;
 };
 
+/** Where a text is among the bytes, counted from 1 as in SQL, and how many of them are its own. */
+export type TextPlace = { start: number; length: number };
+
 export type TextBatch = {
-  add: (text: string) => void;
+  add: (text: string) => TextPlace;
   /** What was added since the last call, in that order. The next text begins a new batch. */
   take: () => TextParameters;
 };
@@ -33,11 +36,12 @@ export function openTextBatch(): TextBatch {
         memory.copy(larger, 0, 0, used);
         memory = larger;
       }
+      const start = used + 1;
       const length = memory.write(text, used);
-      // SQL counts from 1
-      starts.push(used + 1);
+      starts.push(start);
       lengths.push(length);
       used += length;
+      return { start, length };
     },
     take() {
       const parameters = {
@@ -53,10 +57,6 @@ export function openTextBatch(): TextBatch {
   };
 }
 
-/** SQL for one text of a batch, by the names of its parameter and of the row's place in it. The database must speak UTF-8. */
-export const textAt = (bytes: string, start: string, length: string): string =>
-  `convert_from(substr(${bytes}, ${start}, ${length}), 'UTF8')`;
-
 /** An array's literal, of what needs no quotes: numbers, booleans, UUIDs. */
-export const plainArray = (values: readonly (number | boolean | string)[]): string =>
+const plainArray = (values: readonly (number | boolean | string)[]): string =>
   `{${values.join(',')}}`;

@@ -141,14 +141,8 @@ function entryOf(life: Life): AppendEntry {
         })),
         takes: [modelNameClaim(tenant, state.model!.name)],
         frees: [],
-        keys: events.flatMap((event) =>
-          scopesMoved(event).map((moved) => ({
-            effect: 'place' as const,
-            tenant,
-            stream,
-            ...moved,
-          })),
-        ),
+        keys: [],
+        scopes: events.flatMap(scopesMoved),
       },
     ],
   };

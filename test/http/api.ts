@@ -271,6 +271,7 @@ export async function otherTenantKey(
           takes: [],
           frees: [],
           keys: [{ effect: 'issue', sha256: secretHash(secret), tenant, ...key }],
+          scopes: [],
         },
       ],
     },

@@ -4,17 +4,10 @@ import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Scope } from '#events/access.ts';
 import { parts } from '#events/catalogue.ts';
-import type { PartKind } from '#events/catalogue.ts';
+import type { PartKind, ScopeOfModel } from '#events/catalogue.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import { eventDataBytesMax, pageBytesMax, pageEventsMax } from '#events/log.ts';
-import type {
-  AppendCommand,
-  AppendEntry,
-  EventLog,
-  KeyEffect,
-  NewEvent,
-  Verdict,
-} from '#events/log.ts';
+import type { AppendCommand, AppendEntry, EventLog, NewEvent, Verdict } from '#events/log.ts';
 
 /** One log, on which any number of handles can be opened, as by several processes. */
 export type LogUnderTest = { open: () => Promise<EventLog>; close: () => Promise<void> };
@@ -57,6 +50,7 @@ export const asked = (over: Partial<AppendCommand> = {}): AppendCommand => {
     takes: [],
     frees: [],
     keys: [],
+    scopes: [],
     ...over,
   };
 };
@@ -551,32 +545,59 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
       });
     });
 
+    it.each([
+      ['quotes', `"a" 'b' ""`],
+      ['braces, brackets and commas', '{a,b} (c,d) [e] ,'],
+      ['backslashes', '\\ \\" \\\\u0041 \\x1e'],
+      ['spaces and line breaks', ' a\n\tb '],
+      ['what is written as NULL', 'NULL'],
+      ['what other scripts and planes write', 'zoë ✓ 模型 🧪'],
+      ['control characters', 'a\u001eb\u0001c'],
+      ['nothing', ''],
+    ])('takes every name as it is: with %s', async (_, name) => {
+      const [claim, other, stream] = [`c:${name}`, `d:${name}`, `policy:t:${name}`];
+      const scope = `team:${name}` as const;
+      await log.append([entryOf(stream, 0, asked({ takes: [claim, name] }))]);
+      const verdicts = await log.append([
+        {
+          ...entryOf(
+            'model:t:a',
+            0,
+            asked({
+              events: [noted({ name })],
+              request_hash: name,
+              takes: [other],
+              scopes: [{ kind: 'team', scope }],
+            }),
+          ),
+          decided_on: [{ stream, version: 1 }],
+        },
+      ]);
+      const { events } = appended(verdicts[0]![0]);
+      expect(await log.readStream('model:t:a', 0)).toEqual(events);
+      expect(events[0]!.data).toEqual({ name });
+      const held = new Map([
+        [claim, stream],
+        [name, stream],
+        [other, 'model:t:a'],
+      ]);
+      expect(await log.findClaims([claim, name, other])).toEqual(held);
+      expect(await log.isInScope('model:t:a', [scope])).toBe(true);
+      const { commands } = await log.lookUp([], [events[0]!.command_id!]);
+      expect(commands.get(events[0]!.command_id!)!.request_hash).toBe(name);
+    });
+
     describe('knows the scopes of models', () => {
-      const placed = (
-        stream: string,
-        kind: 'team' | 'project',
-        scope: Scope | null,
-      ): KeyEffect => ({
-        effect: 'place',
-        tenant: 't',
-        stream,
-        kind,
-        scope,
-      });
-      const place = (stream: string, version: number, ...keys: KeyEffect[]): AppendEntry =>
-        entryOf(stream, version, asked({ keys }));
+      const team = (scope: Scope | null): ScopeOfModel => ({ kind: 'team', scope });
+      const place = (stream: string, version: number, ...scopes: ScopeOfModel[]): AppendEntry =>
+        entryOf(stream, version, asked({ scopes }));
       const seen = async (...scopes: Scope[]): Promise<string[]> =>
         (await log.readAll(0, 100, { tenant: 't', scopes })).map(({ stream }) => stream);
 
       it('and reads the events of those alone', async () => {
         await log.append([
-          place('model:t:a', 0, placed('model:t:a', 'team', 'team:x')),
-          place(
-            'model:t:b',
-            0,
-            placed('model:t:b', 'team', 'team:y'),
-            placed('model:t:b', 'project', 'project:x'),
-          ),
+          place('model:t:a', 0, team('team:x')),
+          place('model:t:b', 0, team('team:y'), { kind: 'project', scope: 'project:x' }),
           place('model:t:c', 0),
         ]);
         expect(await seen('team:x')).toEqual(['model:t:a']);
@@ -590,14 +611,14 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
 
       it('as they are now, the last of one append too', async () => {
         const a = 'model:t:a';
-        await log.append([place(a, 0, placed(a, 'team', 'team:x'))]);
+        await log.append([place(a, 0, team('team:x'))]);
         await log.append([
           entryOf(
             a,
             1,
-            asked({ keys: [placed(a, 'team', 'team:y')] }),
-            asked({ keys: [placed(a, 'team', null)] }),
-            asked({ keys: [placed(a, 'team', 'team:z')] }),
+            asked({ scopes: [team('team:y')] }),
+            asked({ scopes: [team(null)] }),
+            asked({ scopes: [team('team:z')] }),
           ),
         ]);
         for (const [scope, isIn] of [
@@ -606,7 +627,7 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
           ['team:z', true],
         ] as const)
           expect(await log.isInScope(a, [scope]), scope).toBe(isIn);
-        await log.append([place(a, 4, placed(a, 'team', null))]);
+        await log.append([place(a, 4, team(null))]);
         expect(await seen('team:z')).toEqual([]);
       });
     });

@@ -11,6 +11,7 @@ import { openKeyring, secretHash } from '#infra/auth/keys.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import { openPool } from '#infra/postgres/connect.ts';
 import { openPostgresLog } from '#infra/postgres/log.ts';
+import { rowArray } from '#infra/postgres/row-array.ts';
 import type { PostgresLog } from '#infra/postgres/log.ts';
 import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
 import { openFaultProxy } from '#test/faults/proxy.ts';
@@ -121,7 +122,7 @@ describe('in PostgreSQL', () => {
       'drop table log.events',
       'alter table log.events disable trigger all',
       'create table log.other (a int)',
-      'create or replace function log.append_batch(json, json, text, json, text, json, json) returns json language sql as $$ select null::json $$',
+      'create or replace function log.append_batch(log.new_entry[], log.decided_on[], log.new_command[], log.new_event[], bytea, boolean, log.new_claim[], log.new_claim[], log.new_scope[], json) returns json language sql as $$ select null::json $$',
     ])('nor written around the append by a service: %s', async (sql) => {
       expect(await outcome(log.pool, sql)).toMatch(/permission denied|must be owner/);
     });
@@ -358,40 +359,17 @@ describe('in PostgreSQL', () => {
 
     const appending = (client: Client, stream: string) => {
       const command_id = crypto.randomUUID();
-      return client.query('select log.append_batch($1, $2, $3, $4, $5, $6, $7)', [
-        JSON.stringify([
-          {
-            entry: 0,
-            stream,
-            tenant: 't',
-            expected: 0,
-            events: 1,
-            models: 1,
-            versions: 0,
-            decided_on: [{ stream: 'x', version: 0 }],
-          },
-        ]),
-        JSON.stringify([{ command: 1, entry: 0, command_id, status: 200, last: 1, wrote: true }]),
-        '{}',
-        JSON.stringify([
-          {
-            event: 0,
-            entry: 0,
-            nth: 1,
-            nth_of_kind: 1,
-            command: 1,
-            id: crypto.randomUUID(),
-            type: 'x',
-            schema_version: 1,
-            serial_kind: 'model',
-          },
-        ]),
-        '{}',
-        JSON.stringify([
-          { entry: 0, takes: stream },
-          { entry: 0, frees: `${stream} before` },
-        ]),
-        JSON.stringify([{ entry: 0, effect: 'revoke', key_id: crypto.randomUUID() }]),
+      return client.query('select log.append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', [
+        rowArray([[stream, 't', 0, 1, 1, 0]]),
+        rowArray([[1, 'x', 0]]),
+        rowArray([[1, command_id, null, 200, 1, true]]),
+        rowArray([[1, 1, crypto.randomUUID(), 'x', 1, 'model', 1, 1, 2, 1, 2]]),
+        Buffer.from('{}'),
+        true,
+        rowArray([[1, stream]]),
+        rowArray([[1, `${stream} before`]]),
+        rowArray([[1, 'team', 'team:x']]),
+        JSON.stringify([{ entry: 1, effect: 'revoke', key_id: crypto.randomUUID() }]),
       ]);
     };
     const scans = (plans: string) =>

@@ -276,6 +276,7 @@ export function entryOf(
         takes,
         frees: [],
         keys: [],
+        scopes: [],
       },
     ],
   };

@@ -67,6 +67,7 @@ async function append(): Promise<void> {
     takes: [],
     frees: [],
     keys: [],
+    scopes: [],
   };
   await log.append([
     { stream, tenant: 'default', expected_version: 0, decided_on: [], commands: [command] },

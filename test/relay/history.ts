@@ -77,5 +77,6 @@ function command({ type, data }: { type: keyof typeof catalogue; data: object })
     takes: [],
     frees: [],
     keys: [],
+    scopes: [],
   };
 }

@@ -1,6 +1,6 @@
 // A decision as the log takes it: its events with who, why and when, the names that they claim, and the keys that they move.
 import { catalogue, claimsOf, isEventType, scopesMoved, serialKindOf } from '#events/catalogue.ts';
-import type { AnyEvent } from '#events/catalogue.ts';
+import type { AnyEvent, ScopeOfModel } from '#events/catalogue.ts';
 import { AssertionFailed } from '#events/decider.ts';
 import type { DomainEvent, EventMetadata } from '#events/envelope.ts';
 import { eventDataBytesMax } from '#events/log.ts';
@@ -29,19 +29,14 @@ export function appendCommandOf(
   };
   const takes: string[] = [];
   const frees: string[] = [];
-  let effects: KeyEffect[] | null = null;
+  const scopes: ScopeOfModel[] = [];
   const recorded = events.map(({ type, data }) => {
     if (!isEventType(type)) throw new AssertionFailed(`${type} is not in the catalogue`);
     const claims = claimsOf(asked.tenant, { type, data } as AnyEvent);
     if (claims.takes.length > 0) takes.push(...claims.takes);
     if (claims.frees.length > 0) frees.push(...claims.frees);
-    for (const moved of scopesMoved({ type, data } as AnyEvent))
-      (effects ??= [...(asked.keys ?? noKeys)]).push({
-        effect: 'place',
-        tenant: asked.tenant,
-        stream: asked.stream,
-        ...moved,
-      });
+    const moved = scopesMoved({ type, data } as AnyEvent);
+    if (moved.length > 0) scopes.push(...moved);
     // a small body may add to what is large already
     const mayGrow = type === 'model.updated' || type === 'version.updated';
     if (mayGrow || (asked.bytes ?? 0) > surelySmallBytes) assertFits(data);
@@ -61,7 +56,8 @@ export function appendCommandOf(
     events: recorded,
     takes,
     frees,
-    keys: effects ?? asked.keys ?? noKeys,
+    keys: asked.keys ?? noKeys,
+    scopes,
   };
 }
 
