@@ -583,8 +583,8 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
       ]);
       expect(await log.findClaims([claim, name, other])).toEqual(held);
       expect(await log.isInScope('model:t:a', [scope])).toBe(true);
-      const { commands } = await log.lookUp([], [events[0]!.command_id!]);
-      expect(commands.get(events[0]!.command_id!)!.request_hash).toBe(name);
+      const { commands } = await log.lookUp([], [events[0]!.command_id]);
+      expect(commands.get(events[0]!.command_id)!.request_hash).toBe(name);
     });
 
     describe('knows the scopes of models', () => {

@@ -1,5 +1,5 @@
 // Rows given as one array come back as they were, whatever stands in them.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { rowArray } from '#infra/postgres/row-array.ts';
