@@ -21,7 +21,7 @@ import {
 } from './generations.ts';
 import type { View } from './views/view.ts';
 import { openWriter } from './writer.ts';
-import type { Transaction } from './writer.ts';
+import type { Transaction, Writer } from './writer.ts';
 
 /** Streams are dealt over so many connections: the database writes one half while the other is being folded. */
 const lanes = 2;
@@ -92,6 +92,21 @@ export async function rebuild(options: {
 
   const applierOf = (target: Target, writer: typeof control) =>
     openApplier({ target, writer, readStream: log.readStream, failpoint: () => undefined });
+
+  /** Does the work for each on whichever connection is free; the results are in the order of the items. */
+  async function shareOut<Item, Result>(
+    items: readonly Item[],
+    work: (item: Item, writer: Writer) => Promise<Result>,
+  ): Promise<Result[]> {
+    const results: Result[] = [];
+    const left = items.entries();
+    await Promise.all(
+      writers.map(async (writer) => {
+        for (const [index, item] of left) results[index] = await work(item, writer);
+      }),
+    );
+    return results;
+  }
 
   /** Applies a batch in two halves at once. Nothing else writes these tables and nobody resumes: no checkpoint. */
   async function applyInLanes(
@@ -233,14 +248,12 @@ export async function rebuild(options: {
     const folded = await foldFrom(await foldStreams(target), target);
     onProgress({ step: 'comparing' });
     // Plans for tables that were filled a moment ago would take them for empty, here and when they serve.
-    for (const name of ['stream_versions', ...rebuilt.map((view) => view.name)])
-      await control.query(`analyze views.${name}_g${generation}`);
-    const found = await Promise.all(
-      comparable
-        .filter((view) => view.hasModelId)
-        .map((view, nth) =>
-          writers[nth % lanes]!.transaction((transaction) => compare(transaction, view)),
-        ),
+    await shareOut(['stream_versions', ...rebuilt.map((view) => view.name)], (name, writer) =>
+      writer.query(`analyze views.${name}_g${generation}`),
+    );
+    const found = await shareOut(
+      comparable.filter((view) => view.hasModelId),
+      (view, writer) => writer.transaction((transaction) => compare(transaction, view)),
     );
     const differences = found.flat();
     const servingPosition = await nearServing();
