@@ -166,19 +166,22 @@ export type EventLog = {
     exceptStream: string,
     limit: number,
   ) => Promise<{ stream: string; number: number }[]>;
-  /** The snapshot of this fold version, or null where none is kept, and the stream's events after it. */
+  /**
+   * The snapshot of this fold version, or null where none is kept, and the stream's events after it. Each part of the snapshot is
+   * unpacked when it is called, as most of them may not be needed.
+   */
   readFromSnapshot: (
     stream: string,
     foldVersion: number,
   ) => Promise<{
-    snapshot: { stream_version: number; state: string } | null;
+    snapshot: { stream_version: number; parts: readonly (() => string)[] } | null;
     events: RecordedEvent[];
   }>;
   saveSnapshot: (
     stream: string,
     foldVersion: number,
     streamVersion: number,
-    state: string,
+    parts: readonly string[],
   ) => Promise<void>;
 };
 

@@ -14,7 +14,7 @@ import type { ModelEventData } from '#events/model/events.ts';
 import { namedParent } from '#events/model/lineage.ts';
 
 /** A snapshot as it was saved. */
-type Snapshot = { foldVersion: number; stream_version: number; state: string };
+type Snapshot = { foldVersion: number; stream_version: number; parts: readonly string[] };
 
 /** What every handle on one log shares. */
 export type MemoryLogStore = {
@@ -265,7 +265,7 @@ export function openMemoryLog(
       const kept = snapshots.get(stream);
       const snapshot =
         kept?.foldVersion === foldVersion
-          ? { stream_version: kept.stream_version, state: kept.state }
+          ? { stream_version: kept.stream_version, parts: kept.parts.map((part) => () => part) }
           : null;
       const after = snapshot?.stream_version ?? 0;
       return {
@@ -273,10 +273,10 @@ export function openMemoryLog(
         events: events.filter((event) => event.stream === stream && event.stream_version > after),
       };
     },
-    async saveSnapshot(stream, foldVersion, streamVersion, state) {
+    async saveSnapshot(stream, foldVersion, streamVersion, parts) {
       const kept = snapshots.get(stream);
       if (kept?.foldVersion === foldVersion && kept.stream_version >= streamVersion) return;
-      snapshots.set(stream, { foldVersion, stream_version: streamVersion, state });
+      snapshots.set(stream, { foldVersion, stream_version: streamVersion, parts });
     },
   };
 }

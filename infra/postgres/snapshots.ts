@@ -1,6 +1,6 @@
 // Folded streams kept beside the log, and what a fold needs from there on: streams asked for in one moment are read together.
 import { promisify } from 'node:util';
-import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { zstdCompress, zstdDecompressSync } from 'node:zlib';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { EventLog } from '#events/log.ts';
 import { coalesce } from './coalesce.ts';
@@ -14,15 +14,25 @@ const firstPageEventsMax = 1_000;
 
 type Asked = { stream: string; foldVersion: number };
 type Found = Awaited<ReturnType<EventLog['readFromSnapshot']>>;
-type FoundRow = EventRow & { nth: number; state: Buffer | null };
+type FoundRow = EventRow & { nth: number } & (
+    | { state: Buffer; lengths: readonly number[] }
+    | { state: null; lengths: null }
+  );
 
 /** A column for each of an event's, for the rows that are snapshots. */
 const noEvent = `0::bigint as position, '' as tenant, '' as stream, stream_version as version, null::uuid as event_id,
   '' as type, 0 as schema_version, null::json as data, null::json as metadata, null::integer as serial, 0::bigint as recorded_ms`;
 
-// in threads of their own, so that nobody waits for a large one
+// in threads of their own, so that nobody waits for a large one; a part is unpacked in a moment
 const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
+
+function partsOf(state: Buffer, lengths: readonly number[]): (() => string)[] {
+  let end = 0;
+  return lengths.map((length) => {
+    const packed = state.subarray(end, (end += length));
+    return () => zstdDecompressSync(packed).toString();
+  });
+}
 
 export function openSnapshots({
   rows,
@@ -37,13 +47,13 @@ export function openSnapshots({
     const read = await rows<FoundRow>(
       'read_from_snapshot',
       `with asked as materialized (
-         select a.nth::integer, a.stream, s.stream_version, s.state
+         select a.nth::integer, a.stream, s.stream_version, s.state, s.lengths
          from unnest($1::text[], $2::integer[]) with ordinality a(stream, fold_version, nth)
-         left join lateral (select stream_version, state from log.snapshots k
+         left join lateral (select stream_version, state, lengths from log.snapshots k
                             where k.stream = a.stream and k.fold_version = a.fold_version limit 1) s on true)
-       select nth, state, ${noEvent} from asked where state is not null
+       select nth, state, lengths, ${noEvent} from asked where state is not null
        union all
-       select a.nth, null, e.* from asked a, lateral (
+       select a.nth, null, null, e.* from asked a, lateral (
          select ${eventColumns} from log.events
          where stream = a.stream and version > coalesce(a.stream_version, 0) order by version limit $3) e`,
       [asked.map((one) => one.stream), asked.map((one) => one.foldVersion), firstPageEventsMax],
@@ -51,11 +61,7 @@ export function openSnapshots({
     for (const row of read) {
       const one = found[row.nth - 1]!;
       if (row.state === null) one.events.push(recordedEvent(row));
-      else
-        one.snapshot = {
-          stream_version: row.version,
-          state: (await decompress(row.state)).toString(),
-        };
+      else one.snapshot = { stream_version: row.version, parts: partsOf(row.state, row.lengths) };
     }
     return found;
   });
@@ -71,14 +77,17 @@ export function openSnapshots({
   return {
     readFromSnapshot,
 
-    async saveSnapshot(stream, foldVersion, streamVersion, state) {
+    async saveSnapshot(stream, foldVersion, streamVersion, parts) {
+      const packed = await Promise.all(parts.map((part) => compress(part)));
+      const lengths = packed.map(({ length }) => length);
       await rows(
         'save_snapshot',
-        `insert into log.snapshots as kept (stream, fold_version, stream_version, state) values ($1, $2, $3, $4)
+        `insert into log.snapshots as kept (stream, fold_version, stream_version, state, lengths) values ($1, $2, $3, $4, $5)
          on conflict (stream) do update
-           set fold_version = excluded.fold_version, stream_version = excluded.stream_version, state = excluded.state
+           set fold_version = excluded.fold_version, stream_version = excluded.stream_version, state = excluded.state,
+             lengths = excluded.lengths
            where kept.fold_version <> excluded.fold_version or kept.stream_version < excluded.stream_version`,
-        [stream, foldVersion, streamVersion, await compress(state)],
+        [stream, foldVersion, streamVersion, Buffer.concat(packed), lengths],
       );
     },
   };

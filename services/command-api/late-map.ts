@@ -1,16 +1,16 @@
-// A map of which each value is made of its text when it is first asked for. Whoever asks for all values makes them all.
+// A map of which each value is made when it is first asked for, of where it is kept. Whoever asks for all values makes them all.
 
-export class LateMap<Key, Value> extends Map<Key, Value> {
-  readonly #texts: Map<Key, string>;
-  readonly #made: (text: string) => Value;
+export class LateMap<Key, Place extends {}, Value> extends Map<Key, Value> {
+  readonly #places: Map<Key, Place>;
+  readonly #made: (place: Place) => Value;
 
-  /** Keys stand in the order of `texts`. */
-  constructor(texts: Map<Key, string>, made: (text: string) => Value) {
+  /** Keys stand in the order of `places`. */
+  constructor(places: Map<Key, Place>, made: (place: Place) => Value) {
     super();
-    this.#texts = texts;
+    this.#places = places;
     this.#made = made;
-    // holds the key's place until there is a value
-    for (const key of texts.keys()) super.set(key, undefined as Value);
+    // holds the key's turn until there is a value
+    for (const key of places.keys()) super.set(key, undefined as Value);
   }
 
   override get(key: Key): Value | undefined {
@@ -19,17 +19,17 @@ export class LateMap<Key, Value> extends Map<Key, Value> {
   }
 
   override set(key: Key, value: Value): this {
-    this.#texts.delete(key);
+    this.#places.delete(key);
     return super.set(key, value);
   }
 
   override delete(key: Key): boolean {
-    this.#texts.delete(key);
+    this.#places.delete(key);
     return super.delete(key);
   }
 
   override clear(): void {
-    this.#texts.clear();
+    this.#places.clear();
     super.clear();
   }
 
@@ -53,11 +53,11 @@ export class LateMap<Key, Value> extends Map<Key, Value> {
   }
 
   #make(key: Key): void {
-    const text = this.#texts.get(key);
-    if (text !== undefined) this.set(key, this.#made(text));
+    const place = this.#places.get(key);
+    if (place !== undefined) this.set(key, this.#made(place));
   }
 
   #makeAll(): void {
-    for (const key of this.#texts.keys()) this.#make(key);
+    for (const key of this.#places.keys()) this.#make(key);
   }
 }

@@ -55,9 +55,10 @@ function patchedBy(first: Json, [replaced, patched]: Patch): Json {
   return row;
 }
 
-export function packRows(rows: Iterable<object>): PackedRows {
+/** @param known the row that the others are compared with, where it is kept elsewhere; else the first of them is */
+export function packRows(rows: Iterable<object>, known: object | null = null): PackedRows {
   const packed: PackedRow[] = [];
-  let first: Json | null = null;
+  let first = known as Json | null;
   for (const row of rows as Iterable<Json>) {
     const patch: Patch | null = first === null ? null : patchOf(first, row);
     packed.push(patch ?? { row });

@@ -47,8 +47,8 @@ export type StreamKind<State extends StreamState, Command, Event extends DomainE
   /** `foldVersion` changes with the shape of the state or the meaning of the fold; a snapshot of another is not read. */
   snapshot: {
     foldVersion: number;
-    encode: (state: State) => string;
-    decode: (text: string) => State;
+    encode: (state: State) => readonly string[];
+    decode: (parts: readonly (() => string)[]) => State;
   } | null;
 };
 
@@ -114,7 +114,7 @@ export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => 
     } else {
       const found = await log.readFromSnapshot(stream, snapshot.foldVersion);
       if (found.snapshot !== null) {
-        folded.state = snapshot.decode(found.snapshot.state);
+        folded.state = snapshot.decode(found.snapshot.parts);
         folded.snapshotVersion = found.snapshot.stream_version;
       }
       evolve(kind, folded, found.events);

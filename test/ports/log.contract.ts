@@ -633,17 +633,31 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
     });
 
     describe('keeps snapshots', () => {
+      const textsOf = ({ parts }: { parts: readonly (() => string)[] }): string[] =>
+        parts.map((part) => part());
+
       it('of one fold version a stream, and never an older one', async () => {
-        const kept = async (foldVersion: number) =>
-          (await log.readFromSnapshot('model:t:a', foldVersion)).snapshot;
+        const kept = async (foldVersion: number) => {
+          const { snapshot } = await log.readFromSnapshot('model:t:a', foldVersion);
+          return snapshot && [snapshot.stream_version, ...textsOf(snapshot)];
+        };
         expect(await kept(1)).toBeNull();
-        await log.saveSnapshot('model:t:a', 1, 500, 'five hundred');
-        await log.saveSnapshot('model:t:a', 1, 400, 'four hundred');
-        expect(await kept(1)).toEqual({ stream_version: 500, state: 'five hundred' });
+        await log.saveSnapshot('model:t:a', 1, 500, ['five hundred']);
+        await log.saveSnapshot('model:t:a', 1, 400, ['four hundred']);
+        expect(await kept(1)).toEqual([500, 'five hundred']);
         expect(await kept(2)).toBeNull();
-        await log.saveSnapshot('model:t:a', 2, 300, 'by another fold');
+        await log.saveSnapshot('model:t:a', 2, 300, ['by another fold']);
         expect(await kept(1)).toBeNull();
-        expect(await kept(2)).toEqual({ stream_version: 300, state: 'by another fold' });
+        expect(await kept(2)).toEqual([300, 'by another fold']);
+      });
+
+      it('in as many parts as they were given in, empty ones too', async () => {
+        const parts = ['first', '', 'zoë ✓ 🧪\n'.repeat(20_000), 'last'];
+        await log.saveSnapshot('model:t:a', 1, 1, parts);
+        const { snapshot } = await log.readFromSnapshot('model:t:a', 1);
+        expect(textsOf(snapshot!)).toEqual(parts);
+        // in whatever order, and again
+        expect([3, 1, 3].map((nth) => snapshot!.parts[nth]!())).toEqual(['last', '', 'last']);
       });
 
       it('of each of many streams that are asked for in one moment', async () => {
@@ -651,12 +665,12 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         await log.append(
           streams.map((stream) => entryOf(stream, 0, asked({ events: [noted(), noted()] }))),
         );
-        await log.saveSnapshot('model:t:7', 1, 1, 'seven');
+        await log.saveSnapshot('model:t:7', 1, 1, ['seven']);
         const found = await Promise.all(
           ['model:t:none', ...streams].map((stream) => log.readFromSnapshot(stream, 1)),
         );
         const seen = found.map(({ snapshot, events }) => [
-          snapshot?.state ?? null,
+          ...(snapshot === null ? [null] : textsOf(snapshot)),
           ...events.map((event) => `${event.stream}@${event.stream_version}`),
         ]);
         expect(seen).toEqual([
@@ -687,10 +701,10 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         const versions = async (foldVersion: number) =>
           (await log.readFromSnapshot(a, foldVersion)).events.map((event) => event.stream_version);
         expect(await versions(1)).toEqual([1, 2, 3]);
-        await log.saveSnapshot(a, 1, 2, 'two');
+        await log.saveSnapshot(a, 1, 2, ['two']);
         expect(await versions(1)).toEqual([3]);
         expect(await versions(2)).toEqual([1, 2, 3]);
-        await log.saveSnapshot(a, 1, 3, 'three');
+        await log.saveSnapshot(a, 1, 3, ['three']);
         expect(await versions(1)).toEqual([]);
       });
     });

@@ -34,8 +34,8 @@ test('a value that a row has no more does not come back from the first', () => {
 test('the snapshot of a model folds on as the model itself, at a fraction of its rows', () => {
   const { state } = history().createSeveral(50).move(3, 'staging').deploy(3, 'a').setDefault(7);
   const { encode, decode } = modelKind.snapshot!;
-  const text = encode(state);
-  const decoded = decode(text);
+  const parts = encode(state);
+  const decoded = decode(parts.map((part) => () => part));
   const wholly = (late: ModelState): ModelState => ({
     ...late,
     versions: new Map(late.versions),
@@ -44,5 +44,24 @@ test('the snapshot of a model folds on as the model itself, at a fraction of its
     numberBySha256: new Map(late.numberBySha256),
   });
   expect(wholly(decoded)).toEqual(state);
-  expect(text.length).toBeLessThan(JSON.stringify([...state.versions.values()]).length / 4);
+  expect(parts.join('').length).toBeLessThan(
+    JSON.stringify([...state.versions.values()]).length / 4,
+  );
+});
+
+test('of the snapshot of a long model only that part is unpacked in which a version is', () => {
+  const { state } = history().createSeveral(600);
+  const { encode, decode } = modelKind.snapshot!;
+  const unpacked: number[] = [];
+  const { versions } = decode(
+    encode(state).map((part, nth) => () => {
+      unpacked.push(nth);
+      return part;
+    }),
+  );
+  expect(versions.size).toBe(600);
+  for (const number of [600, 250, 251, 300, 1])
+    expect(versions.get(number)).toEqual(state.versions.get(number));
+  expect(unpacked).toEqual([0, 3, 1, 2, 1]);
+  expect(new Map(versions)).toEqual(state.versions);
 });
