@@ -6,8 +6,8 @@ const initialBytes = 256 * 1024;
 /** A string's UTF-16 unit takes so many bytes at most. */
 const bytesPerUnitMax = 3;
 
-/** Parameters of a statement: `bytea`, and two `int[]` for `textAt`. */
-type TextParameters = {
+/** Parameters of a statement: `bytea`, and two `int[]` that say where each text begins in it, from 1, and how long it is. */
+export type TextParameters = {
   /** The batch's own memory: true until the next text is added. */
   bytes: Buffer;
   starts: string;

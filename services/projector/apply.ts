@@ -6,8 +6,11 @@ import type { RecordedEvent } from '#events/envelope.ts';
 import type { Model } from '#events/model/model-row.ts';
 import { UnreadableEvent, upcast } from '#events/upcasters.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
-import { changesOf, forGeneration, rowSeparator } from './views/view.ts';
+import { columnArray } from '#infra/postgres/column-array.ts';
+import { openTextBatch } from '#infra/postgres/text-batch.ts';
+import { changesOf, forGeneration } from './views/view.ts';
 import type { Change, KnownEvent, View } from './views/view.ts';
+import { writeParameters, writeStatement } from './write-rows.ts';
 import type { Transaction, Writer } from './writer.ts';
 
 /** Streams whose version is remembered between batches. */
@@ -88,7 +91,7 @@ export function openApplier(options: {
   const views = target.views.map(({ view, generation }) => ({
     view,
     load: view.load === null ? null : forGeneration(view.load, generation),
-    write: forGeneration(view.write, generation),
+    write: writeStatement(view, generation),
     statement: `${view.name}_g${generation}`,
     kept: new LRUCache<string, Held>({
       maxSize: Math.max(1, view.keptCharactersMax),
@@ -97,6 +100,7 @@ export function openApplier(options: {
   }));
   const streamVersions = `stream_versions_g${target.generation}`;
   const keptPlaces = new LRUCache<string, Place>({ max: streamsKeptMax });
+  const texts = openTextBatch();
 
   const newBatch = (): Batch => ({
     rows: views.map(() => new Map<string, Held>()),
@@ -269,18 +273,17 @@ export function openApplier(options: {
     for (const [index, { view, write, statement }] of views.entries()) {
       const changed = batch.rows[index]!;
       if (changed.size === 0) continue;
-      const columns: object[] = [];
-      const texts: string[] = [];
+      const rows: unknown[] = [];
       for (const held of changed.values()) {
         const text = JSON.stringify(held.row);
         held.characters = text.length;
-        columns.push(view.columns(held.row));
-        texts.push(text);
+        rows.push(held.row);
+        texts.add(text);
       }
       await transaction.query({
         name: `write ${statement}`,
         text: write,
-        values: [JSON.stringify(columns), texts.join(rowSeparator)],
+        values: writeParameters(view, rows, texts.take()),
       });
     }
     if (batch.places.size > 0) await writePlaces(transaction, batch.places);
@@ -291,16 +294,20 @@ export function openApplier(options: {
     transaction: Transaction,
     places: ReadonlyMap<string, Place>,
   ): Promise<void> {
-    const records: object[] = [];
-    for (const [stream, { version, parked }] of places) records.push({ stream, version, parked });
+    const standing = [...places.values()];
     await transaction.query({
       name: `write ${streamVersions}`,
       text: `merge into views.${streamVersions} as s
-             using json_to_recordset($1) as r (stream text, version integer, parked boolean)
+             using (select unnest($1::text[]) as stream, unnest($2::integer[]) as version,
+                      unnest($3::boolean[]) as parked) as r
              on s.stream = r.stream
              when matched then update set version = r.version, parked = r.parked
              when not matched then insert (stream, version, parked) values (r.stream, r.version, r.parked)`,
-      values: [JSON.stringify(records)],
+      values: [
+        columnArray([...places.keys()]),
+        columnArray(standing.map(({ version }) => version)),
+        columnArray(standing.map(({ parked }) => parked)),
+      ],
     });
   }
 

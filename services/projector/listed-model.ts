@@ -25,6 +25,11 @@ export type ListedModel = Pick<
   stages: readonly Stage[];
 };
 
+export const isActive = ({ state }: Model): boolean => state === 'active';
+export const isDeleted = ({ state }: Model): boolean => state === 'deleted';
+export const stagesOf = ({ versions_by_stage }: Model): Stage[] =>
+  stages.filter((stage) => versions_by_stage[stage] > 0);
+
 export const listedModel = (model: Model): ListedModel => ({
   model_id: model.model_id,
   tenant: model.tenant,
@@ -37,9 +42,9 @@ export const listedModel = (model: Model): ListedModel => ({
   task: model.task,
   category: model.category,
   tags: model.tags,
-  is_active: model.state === 'active',
-  is_deleted: model.state === 'deleted',
-  stages: stages.filter((stage) => model.versions_by_stage[stage] > 0),
+  is_active: isActive(model),
+  is_deleted: isDeleted(model),
+  stages: stagesOf(model),
   stream_version: model.stream_version,
   position: model.position,
 });

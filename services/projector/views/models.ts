@@ -1,7 +1,7 @@
 // The view of models: each as it is now.
 import { evolveModel } from '#events/model/model-row.ts';
 import type { Model } from '#events/model/model-row.ts';
-import { listedModel } from '../listed-model.ts';
+import { isActive, isDeleted, stagesOf } from '../listed-model.ts';
 import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts';
 
 export const models = defineView<Model>({
@@ -20,25 +20,25 @@ export const models = defineView<Model>({
   load: `
     select k.key, m.state from unnest($1::text[]) k(key),
       lateral (select state from views.models_gN where model_id = k.key::uuid limit 1) m`,
-  write: `
-    merge into views.models_gN as m
-    using rows from (
-      string_to_table($2, E'\\x1e'),
-      json_to_recordset($1) as (model_id uuid, tenant text, serial integer, name text, framework text, team text,
-        project text, model_type text, task text, category text, tags jsonb, is_active boolean,
-        is_deleted boolean, stages text[], stream_version integer, position bigint)) as r (state)
-    on m.model_id = r.model_id
-    when matched then update set
-      serial = r.serial, name = r.name, framework = r.framework, team = r.team, project = r.project,
-      model_type = r.model_type, task = r.task, category = r.category, tags = r.tags, is_active = r.is_active,
-      is_deleted = r.is_deleted, stages = r.stages, stream_version = r.stream_version, position = r.position,
-      state = r.state
-    when not matched then
-      insert (model_id, tenant, serial, name, framework, team, project, model_type, task, category, tags, is_active,
-        is_deleted, stages, stream_version, position, state)
-      values (r.model_id, r.tenant, r.serial, r.name, r.framework, r.team, r.project, r.model_type, r.task, r.category,
-        r.tags, r.is_active, r.is_deleted, r.stages, r.stream_version, r.position, r.state)`,
-  columns: listedModel,
+  columns: {
+    model_id: ['uuid', (model) => model.model_id],
+    tenant: ['text', (model) => model.tenant],
+    serial: ['integer', (model) => model.serial],
+    name: ['text', (model) => model.name],
+    framework: ['text', (model) => model.framework],
+    team: ['text', (model) => model.team],
+    project: ['text', (model) => model.project],
+    model_type: ['text', (model) => model.model_type],
+    task: ['text', (model) => model.task],
+    category: ['text', (model) => model.category],
+    tags: ['jsonb', (model) => model.tags],
+    is_active: ['boolean', isActive],
+    is_deleted: ['boolean', isDeleted],
+    stages: ['text[]', stagesOf],
+    stream_version: ['integer', (model) => model.stream_version],
+    position: ['bigint', (model) => model.position],
+  },
+  key: ['model_id'],
   rowName: 'model_id::text',
   hasModelId: true,
   keptCharactersMax: 12_000_000,

@@ -28,19 +28,14 @@ export const promotionRequests = defineView<PromotionRequest>({
     select k.key, p.state from unnest($1::text[]) k(key),
       lateral (select state from views.promotion_requests_gN
                where tenant = split_part(k.key, '/', 1) and promotion_request_id = split_part(k.key, '/', 2)::uuid limit 1) p`,
-  write: `
-    insert into views.promotion_requests_gN as p (promotion_request_id, tenant, model_id, progress, expires_at, state)
-    select * from rows from (
-      json_to_recordset($1) as (promotion_request_id uuid, tenant text, model_id uuid, progress text, expires_at timestamptz),
-      string_to_table($2, E'\\x1e'))
-    on conflict (tenant, promotion_request_id) do update set progress = excluded.progress, state = excluded.state`,
-  columns: (request) => ({
-    promotion_request_id: request.promotion_request_id,
-    tenant: request.tenant,
-    model_id: request.model_id,
-    progress: progressOf(request),
-    expires_at: request.expires_at,
-  }),
+  columns: {
+    promotion_request_id: ['uuid', (request) => request.promotion_request_id],
+    tenant: ['text', (request) => request.tenant],
+    model_id: ['uuid', (request) => request.model_id],
+    progress: ['text', progressOf],
+    expires_at: ['timestamptz', (request) => request.expires_at],
+  },
+  key: ['tenant', 'promotion_request_id'],
   rowName: 'promotion_request_id::text',
   hasModelId: true,
   keptCharactersMax: 8_000_000,

@@ -153,17 +153,14 @@ export const stats = defineView<Counter>({
       lateral (select state from views.stats_gN
                where tenant = k.key::json ->> 0 and dimension = k.key::json ->> 1
                  and key = k.key::json ->> 2 and bucket = (k.key::json ->> 3)::smallint limit 1) s`,
-  write: `
-    merge into views.stats_gN as s
-    using rows from (
-      string_to_table($2, E'\\x1e'),
-      json_to_recordset($1) as (tenant text, dimension text, key text, bucket smallint, count bigint)) as r (state)
-    on s.tenant = r.tenant and s.dimension = r.dimension and s.key = r.key and s.bucket = r.bucket
-    when matched then update set count = r.count, state = r.state
-    when not matched then
-      insert (tenant, dimension, key, bucket, count, state)
-      values (r.tenant, r.dimension, r.key, r.bucket, r.count, r.state)`,
-  columns: (counter) => counter,
+  columns: {
+    tenant: ['text', (counter) => counter.tenant],
+    dimension: ['text', (counter) => counter.dimension],
+    key: ['text', (counter) => counter.key],
+    bucket: ['smallint', (counter) => counter.bucket],
+    count: ['bigint', (counter) => counter.count],
+  },
+  key: ['tenant', 'dimension', 'key', 'bucket'],
   rowName: "tenant || '/' || dimension || '/' || key || '/' || bucket",
   hasModelId: false,
   keptCharactersMax: 8_000_000,

@@ -107,12 +107,11 @@ export const timeline = defineView<TimelineEntry>({
     ]),
   },
   load: null,
-  write: `
-    insert into views.timeline_gN (model_id, stream_version, state)
-    select * from rows from (
-      json_to_recordset($1) as (model_id uuid, stream_version integer),
-      string_to_table($2, E'\\x1e'))`,
-  columns: ({ data, stream_version }) => ({ model_id: data.model_id, stream_version }),
+  columns: {
+    model_id: ['uuid', (entry) => entry.data.model_id],
+    stream_version: ['integer', (entry) => entry.stream_version],
+  },
+  key: null,
   rowName: "model_id || '/' || stream_version",
   hasModelId: true,
   keptCharactersMax: 0,

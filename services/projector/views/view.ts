@@ -24,6 +24,27 @@ type EventHandlers<Row> = {
   ) => readonly Change<Row>[];
 };
 
+/** What the values of a column are, by its type. */
+type ColumnValues = {
+  bigint: number;
+  boolean: boolean;
+  integer: number;
+  jsonb: object;
+  smallint: number;
+  text: string;
+  'text[]': readonly string[];
+  timestamptz: string;
+  uuid: string;
+};
+
+/** A column: its type, and its value in a row. */
+export type Column<Row = unknown> = {
+  [Type in keyof ColumnValues]: readonly [
+    type: Type,
+    valueIn: (row: Row) => ColumnValues[Type] | null,
+  ];
+}[keyof ColumnValues];
+
 export type View<Row = unknown> = {
   name: string;
   /** Raised when the tables or what the handlers make of an event change: the view is then built anew. */
@@ -34,21 +55,16 @@ export type View<Row = unknown> = {
    * null: rows are never read back.
    */
   load: string | null;
-  /**
-   * SQL; inserts or replaces rows. `$1` is a JSON array of what `columns` makes, `$2` the rows as JSON texts between
-   * `rowSeparator`, in the same order: the database need not look into what it only stores.
-   */
-  write: string;
-  columns: (row: Row) => object;
+  /** The table's, but for `state`, which is the row as JSON. */
+  columns: Readonly<Record<string, Column<Row>>>;
+  /** The columns that tell a row from all others; null: rows are added, and none is ever changed. */
+  key: readonly string[] | null;
   /** SQL; names a row of the table for a person. A table without `model_id` is only compared where all streams stand alike. */
   rowName: string;
   hasModelId: boolean;
   /** Rows kept in memory between batches, by their size as JSON, so that most batches load nothing; 0: none is kept. */
   keptCharactersMax: number;
 };
-
-/** U+001E, which stands in no JSON text as itself. */
-export const rowSeparator = '\u001e';
 
 /** A view among others, whose rows nobody else looks into. */
 export const defineView = <Row>(view: View<Row>): View => view as unknown as View;
