@@ -8,6 +8,7 @@ import type { Binding } from './binding-row.ts';
 import { evolveDeployment, touchedDeployment } from './deployment-row.ts';
 import type { Deployment } from './deployment-row.ts';
 import type { ModelEvent, RecordedModelEvent } from './events.ts';
+import { copied, entered, noEntries } from './entries.ts';
 import { evolveModel } from './model-row.ts';
 import type { Model } from './model-row.ts';
 import { evolvePromotionRequest, touchedPromotionRequest } from './promotion-row.ts';
@@ -15,7 +16,7 @@ import type { PromotionRequest } from './promotion-row.ts';
 import { evolveVersion, touchedVersions } from './version-row.ts';
 import type { Version } from './version-row.ts';
 
-/** A whole model stream, folded. The maps are changed in place; the rows in them are replaced. */
+/** A whole model stream, folded. The maps are changed in place (see `entered`); the rows in them are replaced. */
 export type ModelState = {
   stream_version: number;
   model: Model | null;
@@ -33,27 +34,27 @@ export type ModelState = {
 export const initialModelState = (): ModelState => ({
   stream_version: 0,
   model: null,
-  versions: new Map(),
-  deployments: new Map(),
-  bindings: new Map(),
-  promotionRequests: new Map(),
-  alerts: new Map(),
-  numberByVersionId: new Map(),
-  numberByLabel: new Map(),
-  numberBySha256: new Map(),
+  versions: noEntries(),
+  deployments: noEntries(),
+  bindings: noEntries(),
+  promotionRequests: noEntries(),
+  alerts: noEntries(),
+  numberByVersionId: noEntries(),
+  numberByLabel: noEntries(),
+  numberBySha256: noEntries(),
 });
 
 export const forkModelState = (state: ModelState): ModelState => ({
   stream_version: state.stream_version,
   model: state.model,
-  versions: new Map(state.versions),
-  deployments: new Map(state.deployments),
-  bindings: new Map(state.bindings),
-  promotionRequests: new Map(state.promotionRequests),
-  alerts: new Map(state.alerts),
-  numberByVersionId: new Map(state.numberByVersionId),
-  numberByLabel: new Map(state.numberByLabel),
-  numberBySha256: new Map(state.numberBySha256),
+  versions: copied(state.versions),
+  deployments: copied(state.deployments),
+  bindings: copied(state.bindings),
+  promotionRequests: copied(state.promotionRequests),
+  alerts: copied(state.alerts),
+  numberByVersionId: copied(state.numberByVersionId),
+  numberByLabel: copied(state.numberByLabel),
+  numberBySha256: copied(state.numberBySha256),
 });
 
 /** Folds one recorded event into the state, in place; its version must be the next. */
@@ -64,28 +65,39 @@ export function evolveModelState(state: ModelState, event: RecordedModelEvent): 
   );
   state.model = evolveModel(state.model ?? undefined, event);
   for (const number of touchedVersions(event))
-    state.versions.set(number, evolveVersion(state.versions.get(number), event));
+    state.versions = entered(
+      state.versions,
+      number,
+      evolveVersion(state.versions.get(number), event),
+    );
   const deploymentId = touchedDeployment(event);
   if (deploymentId !== null)
-    state.deployments.set(
+    state.deployments = entered(
+      state.deployments,
       deploymentId,
       evolveDeployment(state.deployments.get(deploymentId), event),
     );
   const bindingId = touchedBinding(event);
   if (bindingId !== null)
-    state.bindings.set(bindingId, evolveBinding(state.bindings.get(bindingId), event));
+    state.bindings = entered(
+      state.bindings,
+      bindingId,
+      evolveBinding(state.bindings.get(bindingId), event),
+    );
   const requestId = touchedPromotionRequest(event);
   if (requestId !== null)
-    state.promotionRequests.set(
+    state.promotionRequests = entered(
+      state.promotionRequests,
       requestId,
       evolvePromotionRequest(state.promotionRequests.get(requestId), event),
     );
-  evolveAlerts(state.alerts, event);
+  state.alerts = evolveAlerts(state.alerts, event);
   if (event.type === 'model.versioned') {
     const { number, version_id, label, content_digest } = event.data;
-    state.numberByVersionId.set(version_id, number);
-    if (label !== null) state.numberByLabel.set(label, number);
-    if (content_digest?.sha256) state.numberBySha256.set(content_digest.sha256, number);
+    state.numberByVersionId = entered(state.numberByVersionId, version_id, number);
+    if (label !== null) state.numberByLabel = entered(state.numberByLabel, label, number);
+    if (content_digest?.sha256)
+      state.numberBySha256 = entered(state.numberBySha256, content_digest.sha256, number);
   }
   if (event.type === 'version.deleted') {
     const digest = state.versions.get(event.data.number)!.facts.content_digest?.sha256;

@@ -6,12 +6,23 @@ export type Field = string | number | boolean | null;
 const quotedField = /^$|[\s,()"\\]/;
 const escaped = /["\\]/g;
 
-const fieldOf = (field: Field): string => {
+const escape = (text: string): string => text.replaceAll(escaped, '\\$&');
+
+function fieldOf(field: Field): string {
   if (field === null) return '';
   if (typeof field !== 'string') return String(field);
-  return quotedField.test(field) ? `"${field.replaceAll(escaped, '\\$&')}"` : field;
-};
+  return quotedField.test(field) ? `"${escape(field)}"` : field;
+}
+
+/** As an element of the array's literal, in which a row's own quotes are escaped once more. */
+function elementOf(row: readonly Field[]): string {
+  let fields = '';
+  // without a list of them all in between, as there are thousands of fields in a batch
+  for (const [nth, field] of row.entries())
+    fields += nth === 0 ? fieldOf(field) : `,${fieldOf(field)}`;
+  return fields.includes('"') || fields.includes('\\') ? `"(${escape(fields)})"` : `"(${fields})"`;
+}
 
 /** Each row has the fields of the type in its order; null is NULL. */
 export const rowArray = (rows: readonly (readonly Field[])[]): string =>
-  `{${rows.map((row) => `"${`(${row.map(fieldOf).join(',')})`.replaceAll(escaped, '\\$&')}"`).join(',')}}`;
+  `{${rows.map(elementOf).join(',')}}`;

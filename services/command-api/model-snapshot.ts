@@ -66,15 +66,18 @@ function decode([first, ...parts]: readonly (() => string)[]): ModelState {
   state.numberByVersionId = numbersBy(versions, 1);
   state.numberByLabel = numbersBy(versions, 2);
   state.numberBySha256 = numbersBy(versions, 3);
-  for (const deployment of unpackRows<Deployment>(deployments))
-    state.deployments.set(deployment.deployment_id, deployment);
-  for (const binding of unpackRows<Binding>(bindings))
-    state.bindings.set(binding.binding_id, binding);
-  for (const request of unpackRows<PromotionRequest>(promotion_requests))
-    state.promotionRequests.set(request.promotion_request_id, request);
-  for (const alert of alerts) state.alerts.set(alert.alert, alert);
+  state.deployments = byKey(unpackRows<Deployment>(deployments), (one) => one.deployment_id);
+  state.bindings = byKey(unpackRows<Binding>(bindings), (one) => one.binding_id);
+  state.promotionRequests = byKey(
+    unpackRows<PromotionRequest>(promotion_requests),
+    (one) => one.promotion_request_id,
+  );
+  state.alerts = byKey(alerts, ({ alert }) => alert);
   return state;
 }
+
+const byKey = <Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row> =>
+  new Map(rows.map((row) => [keyOf(row), row]));
 
 const numbersBy = (named: readonly Named[], name: 1 | 2 | 3): Map<string, number> =>
   new ScannedMap(

@@ -58,17 +58,17 @@ export function openRegistration({
     const { tenant } = head;
     const model_id = newId();
     const createVersion = (at: string): ModelCommand => ({
+      ...common(at),
       type: 'CreateVersion',
       version,
-      ...common(at),
     });
     const registerModel = (at: string): ModelCommand => ({
+      ...common(at),
       type: 'RegisterModel',
       model_id,
       name,
       facts,
       first_version: version,
-      ...common(at),
     });
 
     for (let turn = 1; ; turn++) {

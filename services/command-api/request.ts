@@ -72,19 +72,18 @@ export function commandHead(request: FastifyRequest, body: Said) {
       `must have at most ${correlationIdCharactersMax} characters`,
     );
   const { traceparent } = headers;
+  // a dry run leaves no record, so that the same key is free for the run in earnest
+  const isRecorded = key !== undefined && !request.isDryRun;
   return {
     tenant: principal.tenant,
     actor: actorOf(principal, body?.declared_by),
     principal,
     missing: () => missing(request),
     dry_run: request.isDryRun,
-    // a dry run leaves no record, so that the same key is free for the run in earnest
-    ...(key === undefined || request.isDryRun
-      ? { command_id: newId(), request_hash: null }
-      : {
-          command_id: commandIdOf('http', principal.tenant, principal.subject, key),
-          request_hash: requestHash(request),
-        }),
+    command_id: isRecorded
+      ? commandIdOf('http', principal.tenant, principal.subject, key)
+      : newId(),
+    request_hash: isRecorded ? requestHash(request) : null,
     expected_version: ifMatch(headers['if-match']),
     reason: body?.reason ?? null,
     correlation_id: correlation ?? null,

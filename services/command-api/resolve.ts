@@ -25,7 +25,7 @@ export type Resolve = {
    * The model that a command is for. A name found is remembered; nothing that was not found is.
    * @throws Problem `model_not_found`
    */
-  model: (naming: Naming, model: string) => Promise<Found>;
+  model: (naming: Naming, model: string) => Found | Promise<Found>;
   /**
    * The stream that a name, id or serial leads to now, for who only reads.
    * @throws Problem `model_not_found`
@@ -87,10 +87,12 @@ export function openResolve(log: EventLog): Resolve {
     }
   }
 
-  async function findNamed(naming: Naming, name: string): Promise<Found> {
-    const known = streamByName.get(modelNameClaim(naming.tenant, name));
+  function findNamed(naming: Naming, name: string): Found | Promise<Found> {
     const again = () => findModel(naming, name);
-    return { stream: known ?? (await again()), foundBy: { name, again } };
+    const foundBy = { name, again };
+    const known = streamByName.get(modelNameClaim(naming.tenant, name));
+    if (known !== undefined) return { stream: known, foundBy };
+    return again().then((stream) => ({ stream, foundBy }));
   }
 
   /** What has an id of its own is found by it, and stays where it is. */
@@ -108,9 +110,9 @@ export function openResolve(log: EventLog): Resolve {
   }
 
   return {
-    async model(naming, model) {
-      if (!isUuid(model) && !isDigits(model)) return await findNamed(naming, model);
-      return { stream: await currentModel(naming.tenant, model) };
+    model(naming, model) {
+      if (!isUuid(model) && !isDigits(model)) return findNamed(naming, model);
+      return currentModel(naming.tenant, model).then((stream) => ({ stream }));
     },
     currentModel,
     deployment: byId(

@@ -143,7 +143,7 @@ export function openRetentionOrders(deps: {
       ...head,
       ...ids,
       status: 200,
-      command: (at) => ({ type: 'ApplyRetention', ...wanted, ...commonOf(head, at) }),
+      command: (at) => ({ ...commonOf(head, at), type: 'ApplyRetention', ...wanted }),
       answer: (after, events) => ({
         model: after.model!,
         archived: archivedBy(after, events),

@@ -10,15 +10,12 @@ export class NameMoved extends Problem {
 }
 
 /** What is decided on a stream that has lost the name is nothing: it is decided on the one that has it now. */
-export async function enqueueByName(
+export const enqueueByName = (
   enqueue: (asked: AnyAsked) => Promise<Answered<unknown>>,
   asked: AnyAsked,
   { again }: FoundBy,
-): Promise<Answered<unknown>> {
-  try {
-    return await enqueue(asked);
-  } catch (error) {
+): Promise<Answered<unknown>> =>
+  enqueue(asked).catch(async (error: unknown) => {
     if (!(error instanceof NameMoved)) throw error;
     return await enqueue({ ...asked, stream: await again() });
-  }
-}
+  });

@@ -26,12 +26,17 @@ export function openQueue(deps: {
   let queue: Waiting[] = [];
   let running = false;
 
-  async function enqueue(asked: AnyAsked): Promise<Answered<unknown>> {
+  function enqueue(asked: AnyAsked): Promise<Answered<unknown>> {
     const loaded = asked.isNew
       ? streams.begin(asked.kind, asked.stream)
       : streams.load(asked.kind, asked.stream);
-    const folded = loaded instanceof Promise ? await loaded : loaded;
-    return await new Promise((resolve, reject) => {
+    return loaded instanceof Promise
+      ? loaded.then((folded) => waitFor(asked, folded))
+      : waitFor(asked, loaded);
+  }
+
+  function waitFor(asked: AnyAsked, folded: Folded<StreamState>): Promise<Answered<unknown>> {
+    return new Promise((resolve, reject) => {
       queue.push({
         asked,
         folded,

@@ -47,6 +47,7 @@ export function bindingRoutes(server: HttpServer, { ask, resolve }: Asking): voi
         { stream },
         201,
         (common) => ({
+          ...common,
           type: 'CreateBinding',
           version: ref,
           binding_id,
@@ -60,7 +61,6 @@ export function bindingRoutes(server: HttpServer, { ask, resolve }: Asking): voi
             success_rate: body.success_rate ?? null,
             last_used_at: body.last_used_at ?? null,
           },
-          ...common,
         }),
         madeBinding(binding_id),
       );
@@ -83,7 +83,7 @@ export function bindingRoutes(server: HttpServer, { ask, resolve }: Asking): voi
       head,
       resolve.binding(head.tenant, id),
       200,
-      (common) => ({ type: 'UpdateBinding', binding_id: id, patch, stated, ...common }),
+      (common) => ({ ...common, type: 'UpdateBinding', binding_id: id, patch, stated }),
       sameBinding(id),
     );
   }
@@ -123,7 +123,7 @@ export function bindingRoutes(server: HttpServer, { ask, resolve }: Asking): voi
         head,
         resolve.binding(head.tenant, id),
         200,
-        (common) => ({ type: 'RemoveBinding', binding_id: id, ...common }),
+        (common) => ({ ...common, type: 'RemoveBinding', binding_id: id }),
         sameBinding(id),
       );
     },

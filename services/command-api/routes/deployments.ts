@@ -45,6 +45,7 @@ const askedDeployment = (
   status: z.infer<typeof deploymentBody>['status'],
   common: Common,
 ): ModelCommand => ({
+  ...common,
   type: 'Deploy',
   version,
   deployment_id,
@@ -56,7 +57,6 @@ const askedDeployment = (
   config: body.config ?? {},
   external_ref: body.external_ref ?? null,
   status,
-  ...common,
 });
 
 export function deploymentRoutes(server: HttpServer, asking: Asking): void {
@@ -136,29 +136,29 @@ export function deploymentRoutes(server: HttpServer, asking: Asking): void {
     'Report how a deployment goes',
     deploymentStatusBody,
     (deployment_id, { status, endpoint_url, cause }, common) => ({
+      ...common,
       type: 'ReportDeployment',
       deployment_id,
       status,
       endpoint_url: endpoint_url ?? null,
       cause,
-      ...common,
     }),
   );
   word(
     'undeploy',
     'Say that a deployment is taken down',
     reasonBody,
-    (deployment_id, _body, common) => ({ type: 'Undeploy', deployment_id, ...common }),
+    (deployment_id, _body, common) => ({ ...common, type: 'Undeploy', deployment_id }),
   );
   word(
     'traffic',
     'Give a deployment another share of the traffic; the others make room, or take what is left',
     trafficBody,
     (deployment_id, { traffic_percent }, common) => ({
+      ...common,
       type: 'ShiftTraffic',
       deployment_id,
       traffic_percent,
-      ...common,
     }),
   );
   word(
@@ -166,11 +166,11 @@ export function deploymentRoutes(server: HttpServer, asking: Asking): void {
     'Give the place back to the version that ran there before, or to a named one; stages stay',
     rollbackDeploymentBody,
     (deployment_id, body, common, new_id) => ({
+      ...common,
       type: 'RollbackDeployment',
       deployment_id,
       to: body?.to ? bodyVersionRef(body.to) : null,
       new_id,
-      ...common,
     }),
   );
 

@@ -92,7 +92,7 @@ export function holdRoutes(server: HttpServer, asking: Asking): void {
         head,
         resolve.hold(head.tenant, id),
         200,
-        (common) => ({ type: 'ReleaseHold', hold_id: id, ...common }),
+        (common) => ({ ...common, type: 'ReleaseHold', hold_id: id }),
         releasedHold,
       );
     },

@@ -166,11 +166,11 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
     'Promote a version; the incumbent leaves production in the same append',
     promoteBody,
     (version, body, common) => ({
+      ...common,
       type: 'Promote',
       version,
       to_stage: body.to_stage,
       break_glass: body.break_glass ?? false,
-      ...common,
     }),
   );
   step(
@@ -179,10 +179,10 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
     'Take a version one rung down',
     moveDownBody,
     (version, body, common) => ({
+      ...common,
       type: 'Demote',
       version,
       to_stage: body?.to_stage ?? null,
-      ...common,
     }),
   );
   step(
@@ -191,10 +191,10 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
     'Mark a version for removal',
     deprecateBody,
     (version, body, common) => ({
+      ...common,
       type: 'Deprecate',
       version,
       sunset_at: body?.sunset_at ?? null,
-      ...common,
     }),
   );
   step(
@@ -203,10 +203,10 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
     'Raise the alert that the announced end of a version has come',
     sunsetBody,
     (version, { sunset_at }, common) => ({
+      ...common,
       type: 'RaiseSunsetAlert',
       version,
       sunset_at,
-      ...common,
     }),
   );
   step(
@@ -215,11 +215,11 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
     'Retire a version that nothing uses',
     archiveBody,
     (version, body, common, request) => ({
+      ...common,
       type: 'Archive',
       version,
       because: archiveCauseOf(body, request),
       judged_by: body?.judged_by ?? null,
-      ...common,
     }),
   );
   step(
@@ -228,10 +228,10 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
     'Bring an archived version back',
     moveDownBody,
     (version, body, common) => ({
+      ...common,
       type: 'Restore',
       version,
       to_stage: body?.to_stage ?? 'development',
-      ...common,
     }),
   );
 
@@ -270,7 +270,7 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
         request,
         reply,
         200,
-        (common) => ({ type: 'SetDefault', version: ref, ...common }),
+        (common) => ({ ...common, type: 'SetDefault', version: ref }),
         answeredVersion(ref),
       );
     },
@@ -296,7 +296,7 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
         request,
         reply,
         200,
-        (common) => ({ type: 'SetAlias', version: ref, alias: name, ...common }),
+        (common) => ({ ...common, type: 'SetAlias', version: ref, alias: name }),
         answeredVersion(ref),
       );
     },
@@ -321,7 +321,7 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
         request,
         reply,
         200,
-        (common) => ({ type: 'RemoveAlias', alias: name, ...common }),
+        (common) => ({ ...common, type: 'RemoveAlias', alias: name }),
         (state) => modelResource(state.model!),
       );
     },
@@ -349,7 +349,7 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
         request,
         reply,
         200,
-        (common) => ({ type: 'Rollback', to: ref, new_id, ...common }),
+        (common) => ({ ...common, type: 'Rollback', to: ref, new_id }),
         answeredProduction,
       );
     },

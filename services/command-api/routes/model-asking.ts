@@ -61,7 +61,10 @@ export function answeredProduction(state: ModelState, events: Events) {
 
 type Answer<Body> = (state: ModelState, events: Events) => Body;
 
-/** Sends a command to a model, and answers with what it left. */
+/**
+ * Sends a command to a model, and answers with what it left. Here and where commands are made, what is spread comes first: V8 then
+ * copies it as one, and else field by field.
+ */
 export async function askModel<Body extends object>(
   ask: Ask,
   reply: FastifyReply,
@@ -72,9 +75,9 @@ export async function askModel<Body extends object>(
   answer: Answer<Body>,
 ): Promise<FastifyReply> {
   const answered = await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, Body>({
-    kind: modelKind,
-    ...(await found),
     ...head,
+    ...(found instanceof Promise ? await found : found),
+    kind: modelKind,
     status,
     command: (at) => command(commonOf(head, at)),
     answer,

@@ -49,18 +49,18 @@ export function modelRoutes(
       const stream = modelStream(head.tenant, model_id);
       const answered = await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, object>(
         {
+          ...head,
           kind: modelKind,
           stream,
           isNew: true,
-          ...head,
           status: 201,
           command: (at) => ({
+            ...commonOf(head, at),
             type: 'RegisterModel',
             model_id,
             name,
             facts: modelFactsOf(facts),
             first_version: null,
-            ...commonOf(head, at),
           }),
           answer: sameModel,
         },
@@ -85,7 +85,7 @@ export function modelRoutes(
       head,
       resolve.model(head, request.params.model),
       200,
-      (common) => ({ type: 'UpdateModel', ...wanted, ...common }),
+      (common) => ({ ...common, type: 'UpdateModel', ...wanted }),
       sameModel,
     );
   }
@@ -128,7 +128,7 @@ export function modelRoutes(
         head,
         found,
         200,
-        (common) => ({ type: 'DeleteModel', ...common }),
+        (common) => ({ ...common, type: 'DeleteModel' }),
         (state) => ({ ...sameModel(state), ...warned }),
       );
     },
@@ -153,7 +153,7 @@ export function modelRoutes(
         request,
         reply,
         200,
-        (common) => ({ type: 'RestoreModel', name, ...common }),
+        (common) => ({ ...common, type: 'RestoreModel', name }),
         sameModel,
       );
     },

@@ -140,10 +140,10 @@ export function promotionRequestRoutes(
       const head = commandHead(request, body);
       const found = await resolve.promotionRequest(head.tenant, id);
       const answered = await submit(head, found, id, 200, (common) => ({
+        ...common,
         type: 'DecidePromotion',
         promotion_request_id: id,
         decision: body.decision,
-        ...common,
       }));
       return sendAnswer(reply, await settled(head, answered));
     },
@@ -166,9 +166,9 @@ export function promotionRequestRoutes(
       const head = commandHead(request, request.body);
       const found = await resolve.promotionRequest(head.tenant, id);
       const answered = await submit(head, found, id, 200, (common) => ({
+        ...common,
         type: 'WithdrawPromotion',
         promotion_request_id: id,
-        ...common,
       }));
       return sendAnswer(reply, answered);
     },

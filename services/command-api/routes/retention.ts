@@ -130,7 +130,7 @@ export function retentionRoutes(
         head,
         found,
         200,
-        (common) => ({ type: 'Archive', version: ref, because, ...common }),
+        (common) => ({ ...common, type: 'Archive', version: ref, because }),
         oneArchived(ref),
       );
     },

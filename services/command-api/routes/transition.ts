@@ -45,7 +45,7 @@ export function transitionRoutes(server: HttpServer, { ask, resolve }: Asking): 
         head,
         resolve.model(head, model),
         200,
-        (common) => ({ type: 'Transition', version: ref, to_stage, ...common }),
+        (common) => ({ ...common, type: 'Transition', version: ref, to_stage }),
         answeredVersion(ref),
       );
     },

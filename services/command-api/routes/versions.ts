@@ -50,7 +50,7 @@ export function versionRoutes(
       head,
       resolve.model(head, model),
       201,
-      (common) => ({ type: 'CreateVersion', version, ...common }),
+      (common) => ({ ...common, type: 'CreateVersion', version }),
       answeredVersion({ by: 'id', version_id: version.version_id }),
     );
   }
@@ -105,7 +105,7 @@ export function versionRoutes(
       head,
       found,
       200,
-      (common) => ({ type: 'UpdateVersion', version: ref, ...wanted, ...common }),
+      (common) => ({ ...common, type: 'UpdateVersion', version: ref, ...wanted }),
       answeredVersion(ref),
     );
   }
@@ -124,7 +124,7 @@ export function versionRoutes(
       head,
       found,
       200,
-      (common) => ({ type: 'DeleteVersion', version: ref, ...common }),
+      (common) => ({ ...common, type: 'DeleteVersion', version: ref }),
       (state, events) => ({ ...answered(state, events), ...warned }),
     );
   }
