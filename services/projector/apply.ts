@@ -1,6 +1,7 @@
 // Applies events to the views, effectively once: the stream version decides, one transaction a batch, one statement a table.
 import { LRUCache } from 'lru-cache';
 import { DatabaseError } from 'pg';
+import type { QueryConfig } from 'pg';
 import { AssertionFailed } from '#events/decider.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { Model } from '#events/model/model-row.ts';
@@ -93,6 +94,7 @@ export function openApplier(options: {
     load: view.load === null ? null : forGeneration(view.load, generation),
     write: writeStatement(view, generation),
     statement: `${view.name}_g${generation}`,
+    texts: openTextBatch(),
     kept: new LRUCache<string, Held>({
       maxSize: Math.max(1, view.keptCharactersMax),
       sizeCalculation: ({ characters }) => characters + heldCharacters,
@@ -100,7 +102,6 @@ export function openApplier(options: {
   }));
   const streamVersions = `stream_versions_g${target.generation}`;
   const keptPlaces = new LRUCache<string, Place>({ max: streamsKeptMax });
-  const texts = openTextBatch();
 
   const newBatch = (): Batch => ({
     rows: views.map(() => new Map<string, Held>()),
@@ -269,33 +270,35 @@ export function openApplier(options: {
     return loaded;
   }
 
+  /** All statements are on their way before the first is answered; where one fails, so do those after it. */
   async function write(transaction: Transaction, batch: Batch): Promise<void> {
-    for (const [index, { view, write, statement }] of views.entries()) {
-      const changed = batch.rows[index]!;
-      if (changed.size === 0) continue;
-      const rows: unknown[] = [];
-      for (const held of changed.values()) {
-        const text = JSON.stringify(held.row);
-        held.characters = text.length;
-        rows.push(held.row);
-        texts.add(text);
-      }
-      await transaction.query({
-        name: `write ${statement}`,
-        text: write,
-        values: writeParameters(view, rows, texts.take()),
-      });
-    }
-    if (batch.places.size > 0) await writePlaces(transaction, batch.places);
+    const statements = batch.rows.flatMap((rows, index) =>
+      rows.size === 0 ? [] : [rowsStatement(index, rows)],
+    );
+    if (batch.places.size > 0) statements.push(placesStatement(batch.places));
+    await Promise.all(statements.map(async (statement) => await transaction.query(statement)));
     if (batch.waiting.length > 0) await writeParked(transaction, batch);
   }
 
-  async function writePlaces(
-    transaction: Transaction,
-    places: ReadonlyMap<string, Place>,
-  ): Promise<void> {
+  function rowsStatement(index: number, changed: ReadonlyMap<string, Held>): QueryConfig {
+    const { view, write, statement, texts } = views[index]!;
+    const rows: unknown[] = [];
+    for (const held of changed.values()) {
+      const text = JSON.stringify(held.row);
+      held.characters = text.length;
+      rows.push(held.row);
+      texts.add(text);
+    }
+    return {
+      name: `write ${statement}`,
+      text: write,
+      values: writeParameters(view, rows, texts.take()),
+    };
+  }
+
+  function placesStatement(places: ReadonlyMap<string, Place>): QueryConfig {
     const standing = [...places.values()];
-    await transaction.query({
+    return {
       name: `write ${streamVersions}`,
       text: `merge into views.${streamVersions} as s
              using (select unnest($1::text[]) as stream, unnest($2::integer[]) as version,
@@ -308,7 +311,7 @@ export function openApplier(options: {
         columnArray(standing.map(({ version }) => version)),
         columnArray(standing.map(({ parked }) => parked)),
       ],
-    });
+    };
   }
 
   async function writeParked(transaction: Transaction, { parked, waiting }: Batch): Promise<void> {

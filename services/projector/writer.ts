@@ -53,7 +53,8 @@ export function openWriter(options: {
       { url, name, ...timeout },
       '-c synchronous_commit=off -c enable_hashjoin=off -c enable_mergejoin=off',
     );
-    const client = new Client(config);
+    // Statements of a transaction that need no answers of each other are sent at once, and answered in turn.
+    const client = new Client({ ...config, pipeline: true });
     client.on('error', (error) => {
       drop(client);
       options.onError(error);
