@@ -16,6 +16,10 @@ export const javaEndingLadder: EndingLadder = [
   { signal: 'SIGKILL', waitMs: 5_000 },
 ];
 
+// Neither server works hard: the optimizing compiler took more of two cores than Kafka itself, also minutes after the start, and
+// several collectors' threads gain nothing on a small heap.
+const frugalOptions = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
+
 /** Fails with `port_busy` if another program listens on a port that was asked for. */
 export async function requirePort(port: number, title: string, remedy: string): Promise<void> {
   if (await isPortFree(port)) return;
@@ -39,7 +43,7 @@ export async function startJavaServer(options: {
   const logFile = join(options.home, 'server.log');
   const server = await spawnServer({
     program: 'java',
-    args: options.args,
+    args: [...frugalOptions, ...options.args],
     environment: { ...process.env, ...options.environment },
     workingDir: options.home,
     logFile,

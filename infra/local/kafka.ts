@@ -92,7 +92,7 @@ export async function startLocalKafka(options: {
   }
 }
 
-const heapOptions = ['-Xms128m', '-Xmx384m', '-XX:+UseSerialGC'];
+const heapOptions = ['-Xms128m', '-Xmx384m'];
 // Errors alone, so that the file they go to stays small: it is made anew with each start.
 const quietOptions = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=error'];
 

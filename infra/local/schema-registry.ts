@@ -67,7 +67,6 @@ export async function startLocalSchemaRegistry(options: {
       home,
       args: [
         '-Xmx256m',
-        '-XX:+UseSerialGC',
         homeOption,
         '-Dquarkus.http.host=127.0.0.1',
         `-Dquarkus.http.port=${port}`,
