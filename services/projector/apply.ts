@@ -18,7 +18,7 @@ import type { Transaction, Writer } from './writer.ts';
 const streamsKeptMax = 50_000;
 const reasonCharactersMax = 1_000;
 /** What a row weighs in memory beside its text. */
-const heldCharacters = 200;
+const keptCharacters = 200;
 
 /** The views that a generation writes, each with the generation of its tables. */
 export type Target = {
@@ -68,13 +68,13 @@ type Step =
   | { event: RecordedEvent; changes: readonly (readonly Change<unknown>[])[]; fault?: undefined }
   | { event: RecordedEvent; changes?: undefined; fault: Error };
 
-/** A row, and how many characters it has as JSON: known once it has been written or read. */
-type Held = { row: unknown; characters: number };
+/** A row that a batch changes; `json` is empty until it has been written. */
+type Changed = { row: unknown; json: string };
 
 /** What a batch changes, not yet written; it sees what lies under it and changes none of it. */
 type Batch = {
   /** A view's changed rows, as the views stand. */
-  rows: readonly Map<string, Held>[];
+  rows: readonly Map<string, Changed>[];
   places: Map<string, Place>;
   parked: Parked[];
   waiting: RecordedEvent[];
@@ -95,16 +95,17 @@ export function openApplier(options: {
     write: writeStatement(view, generation),
     statement: `${view.name}_g${generation}`,
     texts: openTextBatch(),
-    kept: new LRUCache<string, Held>({
+    // as JSON: what few of the next events will ask for is one text to the collector, not fifty objects
+    kept: new LRUCache<string, string>({
       maxSize: Math.max(1, view.keptCharactersMax),
-      sizeCalculation: ({ characters }) => characters + heldCharacters,
+      sizeCalculation: (json) => json.length + keptCharacters,
     }),
   }));
   const streamVersions = `stream_versions_g${target.generation}`;
   const keptPlaces = new LRUCache<string, Place>({ max: streamsKeptMax });
 
   const newBatch = (): Batch => ({
-    rows: views.map(() => new Map<string, Held>()),
+    rows: views.map(() => new Map<string, Changed>()),
     places: new Map(),
     parked: [],
     waiting: [],
@@ -126,7 +127,7 @@ export function openApplier(options: {
   function keep(batch: Batch): void {
     batch.rows.forEach((rows, index) => {
       const { view, kept } = views[index]!;
-      if (view.keptCharactersMax > 0) for (const [key, held] of rows) kept.set(key, held);
+      if (view.keptCharactersMax > 0) for (const [key, { json }] of rows) kept.set(key, json);
     });
     for (const [stream, place] of batch.places) keptPlaces.set(stream, place);
   }
@@ -195,17 +196,21 @@ export function openApplier(options: {
     changes: readonly (readonly Change<unknown>[])[],
     batch: Batch,
     under: Batch | null,
-    loaded: readonly Map<string, Held>[],
+    loaded: readonly Map<string, string>[],
   ): void {
+    /** As it stands now; undefined where there is none yet. */
+    function rowOf(index: number, key: string): unknown {
+      const changed = batch.rows[index]!.get(key) ?? under?.rows[index]!.get(key);
+      if (changed !== undefined) return changed.row;
+      const json = views[index]!.kept.get(key) ?? loaded[index]!.get(key);
+      return json === undefined ? undefined : JSON.parse(json);
+    }
+
     const made = changes.map((changesOfView, index) =>
-      changesOfView.map(({ key, next }) => {
-        const held =
-          batch.rows[index]!.get(key) ??
-          under?.rows[index]!.get(key) ??
-          views[index]!.kept.get(key) ??
-          loaded[index]!.get(key);
-        return { row: next(held?.row), characters: 0 };
-      }),
+      changesOfView.map(({ key, next }) => ({
+        row: next(rowOf(index, key)),
+        json: '',
+      })),
     );
     changes.forEach((changesOfView, index) => {
       changesOfView.forEach(({ key }, nth) => batch.rows[index]!.set(key, made[index]![nth]!));
@@ -245,10 +250,10 @@ export function openApplier(options: {
     transaction: Transaction,
     steps: readonly Step[],
     under: Batch | null,
-  ): Promise<readonly Map<string, Held>[]> {
-    const loaded: Map<string, Held>[] = [];
+  ): Promise<readonly Map<string, string>[]> {
+    const loaded: Map<string, string>[] = [];
     for (const [index, { load, statement, kept }] of views.entries()) {
-      const rows = new Map<string, Held>();
+      const rows = new Map<string, string>();
       loaded.push(rows);
       if (load === null) continue;
       const made = new Set<string>();
@@ -264,8 +269,7 @@ export function openApplier(options: {
         text: load,
         values: [[...wanted]],
       });
-      for (const { key, state } of found.rows)
-        rows.set(key, { row: JSON.parse(state), characters: state.length });
+      for (const { key, state } of found.rows) rows.set(key, state);
     }
     return loaded;
   }
@@ -280,14 +284,13 @@ export function openApplier(options: {
     if (batch.waiting.length > 0) await writeParked(transaction, batch);
   }
 
-  function rowsStatement(index: number, changed: ReadonlyMap<string, Held>): QueryConfig {
+  function rowsStatement(index: number, changed: ReadonlyMap<string, Changed>): QueryConfig {
     const { view, write, statement, texts } = views[index]!;
     const rows: unknown[] = [];
-    for (const held of changed.values()) {
-      const text = JSON.stringify(held.row);
-      held.characters = text.length;
-      rows.push(held.row);
-      texts.add(text);
+    for (const one of changed.values()) {
+      one.json = JSON.stringify(one.row);
+      rows.push(one.row);
+      texts.add(one.json);
     }
     return {
       name: `write ${statement}`,
