@@ -34,17 +34,19 @@ export const nthId = (id: string, n: number): string =>
 export const isStorableText = (text: string): boolean =>
   !text.includes('\u0000') && text.isWellFormed();
 
-const characters = (text: string): number => {
+/** Whether a text has more characters than so many. It has no more than UTF-16 units, so a short one need not be counted. */
+const isLonger = (text: string, charactersMax: number): boolean => {
+  if (text.length <= charactersMax) return false;
   let count = 0;
   for (const _ of text) count++;
-  return count;
+  return count > charactersMax;
 };
 
 /** Why a model cannot have this name, or null. `reserved` names would be read as something else in a path. */
 export function modelNameFault(name: string): { reserved: boolean; message: string } | null {
   const invalid = (message: string) => ({ reserved: false, message });
   if (name.length === 0) return invalid('must not be empty');
-  if (characters(name) > modelNameCharactersMax)
+  if (isLonger(name, modelNameCharactersMax))
     return invalid(`must have at most ${modelNameCharactersMax} characters`);
   if (!name.isWellFormed()) return invalid('must be well-formed Unicode');
   if (name.normalize('NFC') !== name) return invalid('must be in Unicode normalization form C');
@@ -62,7 +64,7 @@ export function modelNameFault(name: string): { reserved: boolean; message: stri
 /** Why a version cannot have this label, or null. Digits are judged by the decision, which knows the number. */
 export function labelFault(label: string): string | null {
   if (label.length === 0) return 'must not be empty';
-  if (characters(label) > labelCharactersMax)
+  if (isLonger(label, labelCharactersMax))
     return `must have at most ${labelCharactersMax} characters`;
   if (!label.isWellFormed()) return 'must be well-formed Unicode';
   if (controlPattern.test(label)) return 'must not hold control characters';

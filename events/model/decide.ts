@@ -54,7 +54,7 @@ function registerModel(
   if (state.model !== null) return { refusal: { code: 'name_taken', name: command.name } };
   const registered: ModelEvent = {
     type: 'model.registered',
-    data: { model_id: command.model_id, serial: 0, name: command.name, ...command.facts },
+    data: { ...command.facts, model_id: command.model_id, serial: 0, name: command.name },
   };
   if (command.first_version === null) return { events: [registered] };
   const first = newVersion(command.model_id, initialModelState(), command.first_version, command);
@@ -106,11 +106,11 @@ function newVersion(
   if (version.is_default && stage !== 'production' && pointed.includes('default'))
     return { refusal: { code: 'pointer_protected', pointer: 'default', number, stage } };
   const data: ModelEventData<'model.versioned'> = {
+    ...facts,
     model_id: modelId,
     version_id,
     serial: 0,
     number,
-    ...facts,
     stage: 'development',
     readiness,
   };

@@ -4,7 +4,9 @@ import { z } from 'zod';
 
 const changesNothing: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 export const changesSomething = (method: RouteOptions['method']): boolean =>
-  [method].flat().some((one) => !changesNothing.has(one.toUpperCase()));
+  typeof method === 'string'
+    ? !changesNothing.has(method.toUpperCase())
+    : method.some(changesSomething);
 
 const dryRunQuery = {
   dry_run: z

@@ -35,11 +35,27 @@ const pathParameterCharactersMax = 1024;
 /** What a route asks for: a permission, any valid key, or nothing (`loopback`: a key unless asked from this machine). */
 export type RouteAccess = Permission | 'any key' | 'loopback' | 'open';
 
+/** What a route's declaration says of every request to it, made ready once. */
+type Route = {
+  /** Null where there is none. */
+  url: string | null;
+  access: RouteAccess;
+  changesSomething: boolean;
+  params: ZodType | undefined;
+  querystring: ZodType | undefined;
+  body: ZodType | undefined;
+  /** What a query that says nothing comes to; null where one must say something. */
+  emptyQuery: object | null;
+};
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     permission?: RouteAccess;
+    route?: Route;
   }
   interface FastifyRequest {
+    /** Null until the first hook, which a request without a readable path never comes to. */
+    route: Route | null;
     principal: Principal;
     /** Size of the body as it arrived. */
     bodyBytes: number;
@@ -73,15 +89,32 @@ const anonymous = principalOf(
   [],
 );
 
-const bearerPattern = /^Bearer +(?<token>[\x21-\x7e]+) *$/i;
+const bearerPattern = /^Bearer +[\x21-\x7e]+ *$/i;
+const bearer = 'Bearer';
 
 function presentedToken(request: FastifyRequest): string | null {
   const { authorization } = request.headers;
   if (authorization !== undefined)
-    return bearerPattern.exec(authorization)?.groups?.['token'] ?? null;
+    return bearerPattern.test(authorization) ? authorization.slice(bearer.length).trim() : null;
   const key = request.headers['x-api-key'];
   return typeof key === 'string' && key.length > 0 ? key : null;
 }
+
+/** A path that does not exist tells a stranger no more than one that does. */
+const noRoute: Route = {
+  url: null,
+  access: 'any key',
+  changesSomething: false,
+  params: undefined,
+  querystring: undefined,
+  body: undefined,
+  emptyQuery: null,
+};
+
+const saysNothing = (query: unknown): boolean => {
+  for (const _ in query as object) return false;
+  return true;
+};
 
 const isLoopback = (address: string): boolean =>
   address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
@@ -169,11 +202,11 @@ export function buildServer(options: ServerOptions): HttpServer {
   });
 
   server.addHook('preValidation', (request, _reply, done) => {
-    const { schema } = request.routeOptions;
+    const route = request.route!;
     const errors = request.bodyFaults ?? [];
     let isReserved = false;
     const check = (part: 'params' | 'querystring' | 'body', value: unknown): unknown => {
-      const result = (schema?.[part] as ZodType | undefined)?.safeParse(value);
+      const result = route[part]?.safeParse(value);
       if (result === undefined) return value;
       if (result.success) return result.data;
       errors.push(...faultsOfSchema(result.error, part));
@@ -183,13 +216,17 @@ export function buildServer(options: ServerOptions): HttpServer {
       return value;
     };
     request.params = check('params', request.params);
-    request.query = check('querystring', request.query);
+    if (route.emptyQuery !== null && saysNothing(request.query)) request.query = route.emptyQuery;
+    else {
+      request.query = check('querystring', request.query);
+      if (route.changesSomething) request.query = withoutDryRun(request.query);
+    }
     request.body = check('body', request.body);
-    if (changesSomething(request.method)) request.query = withoutDryRun(request.query);
     if (errors.length === 0) return done();
     done(new Problem(isReserved ? 'reserved_name' : 'invalid', { errors }));
   });
 
+  server.decorateRequest('route', null);
   server.decorateRequest('principal', null as unknown as Principal);
   server.decorateRequest('bodyBytes', 0);
   server.decorateRequest('bodyFaults', null);
@@ -205,28 +242,49 @@ export function buildServer(options: ServerOptions): HttpServer {
       route.config = { ...route.config, permission: 'open' };
     if (route.config?.permission === undefined)
       throw new AssertionFailed(`${String(route.method)} ${route.url} declares no permission`);
-    if (changesSomething(route.method))
+    const changes = changesSomething(route.method);
+    if (changes)
       route.schema = { ...route.schema, querystring: withDryRun(route.schema?.querystring) };
+    const { params, querystring, body } = (route.schema ?? {}) as Partial<Record<string, ZodType>>;
+    const empty = querystring?.safeParse({}).data as object | undefined;
+    route.config = {
+      ...route.config,
+      route: {
+        url: route.url,
+        access: route.config.permission,
+        changesSomething: changes,
+        params,
+        querystring,
+        body,
+        emptyQuery: empty === undefined ? null : Object.freeze(empty),
+      },
+    };
   });
 
-  function admit(request: FastifyRequest, access: RouteAccess, principal: Principal | null): void {
-    if (principal === null) throw new Problem('unauthenticated');
+  /** @returns why the request may not go on, if so */
+  function admit(
+    request: FastifyRequest,
+    access: RouteAccess,
+    principal: Principal | null,
+  ): Problem | undefined {
+    if (principal === null) return new Problem('unauthenticated');
     request.principal = principal;
-    if (access === 'open' || access === 'loopback' || access === 'any key') return;
+    if (access === 'open' || access === 'loopback' || access === 'any key') return undefined;
     // what is held in some scope only is decided where it is known which model is meant
-    if (!principal.somewhere.has(access))
-      throw new Problem('forbidden', {
-        required_permission: access,
-        required_role: rolesWith(access),
-      });
+    if (principal.somewhere.has(access)) return undefined;
+    return new Problem('forbidden', {
+      required_permission: access,
+      required_role: rolesWith(access),
+    });
   }
 
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-content-type-options', 'nosniff');
     reply.header('cache-control', 'no-store');
+    const route = request.routeOptions.config.route ?? noRoute;
+    const { access } = route;
+    request.route = route;
     request.isDryRun = asksDryRun(request);
-    // a path that does not exist tells a stranger no more than one that does
-    const access: RouteAccess = request.is404 ? 'any key' : request.routeOptions.config.permission!;
     if (access === 'open' || (access === 'loopback' && isLoopback(request.ip))) {
       request.principal = anonymous;
       return done();
@@ -237,14 +295,7 @@ export function buildServer(options: ServerOptions): HttpServer {
       return done(new Problem('unauthenticated'));
     }
     const found = keyring.find(token);
-    const proceed = (principal: Principal | null): void => {
-      try {
-        admit(request, access, principal);
-        done();
-      } catch (error) {
-        done(error as Problem);
-      }
-    };
+    const proceed = (principal: Principal | null): void => done(admit(request, access, principal));
     if (found instanceof Promise) found.then(proceed, done);
     else proceed(found);
   });
@@ -252,7 +303,7 @@ export function buildServer(options: ServerOptions): HttpServer {
   server.addHook('onResponse', (request, reply, done) => {
     metrics.observe(
       request.method,
-      request.routeOptions.url ?? 'none',
+      request.route?.url ?? 'none',
       reply.statusCode,
       reply.elapsedTime / 1000,
     );

@@ -15,6 +15,8 @@ export type RequestMetrics = {
   observe: (method: string, route: string, status: number, seconds: number) => void;
 };
 
+type Child = { observe: (seconds: number) => void };
+
 const requestSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 export function requestMetrics(registry: Registry): RequestMetrics {
@@ -32,15 +34,18 @@ export function requestMetrics(registry: Registry): RequestMetrics {
     registers: [registry],
   });
   // resolving labels costs more than counting, and there are few combinations: routes are patterns, not paths
-  const children = new Map<string, { observe: (seconds: number) => void }>();
+  const children = new Map<string, Map<string, Map<number, Child>>>();
+  const newChild = (method: string, route: string, status: number): Child => {
+    const ofRoute = children.get(route) ?? new Map<string, Map<number, Child>>();
+    const ofMethod = ofRoute.get(method) ?? new Map<number, Child>();
+    const child = duration.labels({ method, route, status });
+    children.set(route, ofRoute.set(method, ofMethod.set(status, child)));
+    return child;
+  };
   return {
     observe(method, route, status, seconds) {
-      const key = `${method} ${route} ${status}`;
-      let child = children.get(key);
-      if (child === undefined) {
-        child = duration.labels({ method, route, status });
-        children.set(key, child);
-      }
+      const child =
+        children.get(route)?.get(method)?.get(status) ?? newChild(method, route, status);
       child.observe(seconds);
       if (status >= 400) errors.inc({ type: String(status) });
     },

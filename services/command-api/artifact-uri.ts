@@ -7,11 +7,12 @@ const decodingsMax = 5;
 /** Why an artifact URI is refused, or null: local paths, `..` in any encoding, fragments, queries, user info. */
 export function artifactUriFault(uri: string): string | null {
   if (uri.length > uriCharactersMax) return `must have at most ${uriCharactersMax} characters`;
-  const match = /^(?<scheme>[a-z][a-z0-9+.-]*):\/\/(?<authority>[^/]*)(?<path>\/.*)?$/i.exec(uri);
-  if (match === null)
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/]*(?:\/.*)?$/i.test(uri))
     return 'must be a URI with a scheme and an authority, as s3://bucket/path; local paths are refused';
-  const { scheme, authority } = match.groups as { scheme: string; authority: string };
-  if (scheme.toLowerCase() === 'file') return 'must not be a local file';
+  if (/^file:/i.test(uri)) return 'must not be a local file';
+  const afterScheme = uri.slice(uri.indexOf('://') + 3);
+  const slash = afterScheme.indexOf('/');
+  const authority = slash === -1 ? afterScheme : afterScheme.slice(0, slash);
   if (authority === '') return 'must name a bucket or host';
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
   if (/[\u0000-\u0020\u007f\\]/.test(uri))
@@ -20,7 +21,7 @@ export function artifactUriFault(uri: string): string | null {
   if (authority.includes('@')) return 'must not hold user info';
   let decoded = uri;
   for (let round = 0; round < decodingsMax; round++) {
-    if (decoded.split(/[/\\]/).includes('..')) return 'must not hold ".." segments';
+    if (/(?:^|[/\\])\.\.(?:[/\\]|$)/.test(decoded)) return 'must not hold ".." segments';
     // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
     if (/[\u0000-\u001f\u007f]/.test(decoded)) return 'must not hold encoded control characters';
     let next: string;

@@ -42,12 +42,11 @@ export const layerOf = ({ stream, state }: FoldedPolicy): PolicyLayer => ({
 });
 
 function policyInForce(rested: readonly Folded<PolicyState>[]): PolicyInForce {
-  const layers = rested.map(layerOf);
-  if (layers.every(({ version }) => version === 0)) return inForce([]);
+  if (rested.every(({ state }) => state.stream_version === 0)) return inForce([]);
   const key = JSON.stringify(rested.map(({ stream, state }) => [stream, state.stream_version]));
   const known = merged.get(key);
   if (known !== undefined) return known;
-  const found = inForce(layers);
+  const found = inForce(rested.map(layerOf));
   merged.set(key, found);
   return found;
 }

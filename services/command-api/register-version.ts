@@ -73,7 +73,7 @@ export function openRegistration({
 
     for (let turn = 1; ; turn++) {
       const known = await findModel(head, name);
-      const found = known ?? { stream: modelStream(tenant, model_id) };
+      const found: Found = known ?? { stream: modelStream(tenant, model_id) };
       const isNew = known === null;
       try {
         const answered = await ask.submit<
@@ -83,9 +83,10 @@ export function openRegistration({
           ModelRefusal,
           VersionResource
         >({
-          kind: modelKind,
           ...head,
-          ...found,
+          kind: modelKind,
+          stream: found.stream,
+          foundBy: found.foundBy,
           isNew,
           status: 201,
           command: isNew ? registerModel : createVersion,

@@ -117,7 +117,8 @@ function valueOf(token: string, order: Order): string {
 export function compareTexts(left: string, right: string): number {
   const end = Math.min(left.length, right.length);
   for (let at = 0; at < end; at++) {
-    const [one, other] = [left.charCodeAt(at), right.charCodeAt(at)];
+    const one = left.charCodeAt(at);
+    const other = right.charCodeAt(at);
     if (one !== other) return inCodePoints(one) - inCodePoints(other);
   }
   return left.length - right.length;

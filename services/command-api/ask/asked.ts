@@ -24,7 +24,7 @@ export type Asked<
   kind: StreamKind<State, Command, Event, Refusal>;
   stream: string;
   /** Absent where the stream was not found by a name. */
-  foundBy?: FoundBy;
+  foundBy?: FoundBy | undefined;
   /** True where the stream's id was made for this command, so that there is nothing to load. */
   isNew?: boolean;
   tenant: string;

@@ -54,6 +54,12 @@ const onNothingElse: AppendEntry['decided_on'] = [];
 /** What an entry's commands rested on, each stream once: they were decided in the same moment. */
 export function restedOf(entry: readonly Draft[]): AppendEntry['decided_on'] {
   if (entry.every(({ waiting }) => waiting.rested.length === 0)) return onNothingElse;
+  // nearly every entry has one command
+  if (entry.length === 1)
+    return entry[0]!.waiting.rested.map(({ folded, version }) => ({
+      stream: folded.stream,
+      version,
+    }));
   const all = new Map<string, number>();
   for (const { waiting } of entry)
     for (const { folded, version } of waiting.rested) all.set(folded.stream, version);

@@ -8,14 +8,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { newBindingBody, reasonBody } from '../fields.ts';
 import { bindingPatchBody, bindingPatchOf } from '../patches.ts';
 import { commandHead } from '../request.ts';
-import { askModel, placeOf } from './model-asking.ts';
+import { askModel } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
 import { noQuery } from './query.ts';
 
 const bindingPath = z.strictObject({ id: z.uuid().toLowerCase() });
 
 const sameBinding = (bindingId: string) => (state: ModelState) =>
-  bindingResource(state.bindings.get(bindingId)!, { name: state.model!.name, ...placeOf(state) });
+  bindingResource(state.bindings.get(bindingId)!, state.model!);
 
 const madeBinding = (bindingId: string) => (state: ModelState, events: Events) => {
   // a repeated request has made another id; its own event tells which one counted

@@ -16,7 +16,7 @@ import {
   versionRefOf,
 } from '../fields.ts';
 import { commandHead } from '../request.ts';
-import { askModel, askModelOfPath, placeOf, versionPath } from './model-asking.ts';
+import { askModel, askModelOfPath, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
 import { noQuery } from './query.ts';
 
@@ -24,10 +24,7 @@ const deploymentPath = z.strictObject({ id: z.uuid() });
 
 /** A call on a deployment that was there before. */
 const sameDeployment = (deploymentId: string) => (state: ModelState) =>
-  deploymentResource(state.deployments.get(deploymentId)!, {
-    name: state.model!.name,
-    ...placeOf(state),
-  });
+  deploymentResource(state.deployments.get(deploymentId)!, state.model!);
 
 const begunDeployment = (deploymentId: string) => (state: ModelState, events: Events) => {
   // a repeated request has made another id; its own event tells which one counted

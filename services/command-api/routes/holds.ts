@@ -7,7 +7,7 @@ import { newId } from '#infra/ids.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { prose, reasonBody, time } from '../fields.ts';
 import { commandHead } from '../request.ts';
-import { askModel, askModelOfPath, placeOf, versionPath } from './model-asking.ts';
+import { askModel, askModelOfPath, versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
 import { noQuery } from './query.ts';
 
@@ -24,16 +24,13 @@ function placedHold(state: ModelState, events: Events) {
   const { hold_id, number } = events.find((event) => event.type === 'hold.placed')!.data;
   const version = state.versions.get(number)!;
   const hold = version.holds.find((one) => one.hold_id === hold_id)!;
-  return holdResource(hold, version, { name: state.model!.name, ...placeOf(state) });
+  return holdResource(hold, version, state.model!);
 }
 
 const releasedHold = (state: ModelState, events: Events) =>
   releasedHoldResource(
     events.find((event) => event.type === 'hold.released')!,
-    {
-      name: state.model!.name,
-      ...placeOf(state),
-    },
+    state.model!,
   );
 
 export function holdRoutes(server: HttpServer, asking: Asking): void {

@@ -26,17 +26,10 @@ export const pathPart = z
 export const modelPath = z.strictObject({ model: pathPart });
 export const versionPath = z.strictObject({ model: pathPart, version: pathPart });
 
-type Place = { stream_version: number; position: number };
 export type Events = readonly RecordedEvent<ModelEvent>[];
 
-export const placeOf = (state: ModelState): Place => state.model!;
-
-function versionAnswer(state: ModelState, number: number) {
-  return versionResource(state.versions.get(number)!, {
-    name: state.model!.name,
-    ...placeOf(state),
-  });
-}
+const versionAnswer = (state: ModelState, number: number) =>
+  versionResource(state.versions.get(number)!, state.model!);
 
 /** What a call ended by the way comes after its own events, and may be of others. */
 const byTheWay: ReadonlySet<string> = new Set(['promotion.staled', 'alert.cleared']);
@@ -63,7 +56,7 @@ type Answer<Body> = (state: ModelState, events: Events) => Body;
 
 /**
  * Sends a command to a model, and answers with what it left. Here and where commands are made, what is spread comes first: V8 then
- * copies it as one, and else field by field.
+ * copies it as one; else, and where a second is spread, field by field.
  */
 export async function askModel<Body extends object>(
   ask: Ask,
@@ -74,10 +67,12 @@ export async function askModel<Body extends object>(
   command: (common: Common) => ModelCommand,
   answer: Answer<Body>,
 ): Promise<FastifyReply> {
+  const { stream, foundBy } = found instanceof Promise ? await found : found;
   const answered = await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, Body>({
     ...head,
-    ...(found instanceof Promise ? await found : found),
     kind: modelKind,
+    stream,
+    foundBy,
     status,
     command: (at) => command(commonOf(head, at)),
     answer,

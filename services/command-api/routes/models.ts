@@ -43,8 +43,9 @@ export function modelRoutes(
       },
     },
     async (request, reply) => {
-      const { name, ...facts } = request.body;
-      const head = commandHead(request, request.body);
+      const { body } = request;
+      const { name } = body;
+      const head = commandHead(request, body);
       const model_id = newId();
       const stream = modelStream(head.tenant, model_id);
       const answered = await ask.submit<ModelState, ModelCommand, ModelEvent, ModelRefusal, object>(
@@ -59,7 +60,7 @@ export function modelRoutes(
             type: 'RegisterModel',
             model_id,
             name,
-            facts: modelFactsOf(facts),
+            facts: modelFactsOf(body),
             first_version: null,
           }),
           answer: sameModel,

@@ -19,7 +19,7 @@ import type { Found } from '../resolve.ts';
 import { settlement } from '../settle.ts';
 import type { Settle } from '../settle.ts';
 import { moveNames } from './lifecycle.ts';
-import { placeOf, versionPath } from './model-asking.ts';
+import { versionPath } from './model-asking.ts';
 import type { Asking, Events } from './model-asking.ts';
 import { noQuery } from './query.ts';
 
@@ -48,8 +48,7 @@ export function promotionRequestRoutes(
     // a repeated request has made another id; its own event tells which one counted
     const made = events.find((event) => event.type === 'promotion.requested');
     const request = state.promotionRequests.get(made?.data.promotion_request_id ?? id)!;
-    const place = { name: state.model!.name, ...placeOf(state) };
-    return promotionResource(request, place, now().toISOString());
+    return promotionResource(request, state.model!, now().toISOString());
   };
   type Shown = ReturnType<ReturnType<typeof shown>>;
 
