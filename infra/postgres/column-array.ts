@@ -2,18 +2,18 @@
 
 export type Element = string | number | boolean | null;
 
-const special = /["\\]/;
-const specials = /["\\]/g;
+/** What JSON writes of a text in a way that a literal does not: all that it escapes but quotes and backslashes. */
+const escapedInJsonAlone = /\\[^"\\]/;
+const special = /["\\]/g;
 
-function elementOf(value: Element): string {
-  if (value === null) return 'NULL';
-  if (typeof value !== 'string') return String(value);
-  return special.test(value) ? `"${value.replaceAll(specials, '\\$&')}"` : `"${value}"`;
-}
+const quoted = (value: Element): string =>
+  typeof value === 'string' ? `"${value.replaceAll(special, '\\$&')}"` : String(value);
 
 /** null is NULL; a string stands for itself, whatever it holds. */
 export function columnArray(values: readonly Element[]): string {
-  let literal = '{';
-  for (const value of values) literal += (literal === '{' ? '' : ',') + elementOf(value);
-  return `${literal}}`;
+  const json = JSON.stringify(values);
+  const elements = escapedInJsonAlone.test(json)
+    ? values.map(quoted).join(',')
+    : json.slice('['.length, -']'.length);
+  return `{${elements}}`;
 }

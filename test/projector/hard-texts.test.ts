@@ -27,6 +27,8 @@ const hardTexts = [
   '$1 %s \\x41 \\u0041',
   '😀 a\u0301 é ß 模型 \u{10ffff}',
   ' both ends ',
+  '/',
+  '//a/b/',
 ];
 
 let registry: TestRegistry;

@@ -130,7 +130,7 @@ function counted(event: RecordedModelEvent): Change<Counter>[] {
   if (all.length === 0) return [];
   const bucket = bucketOf(event);
   return all.map(([dimension, key, by]) => ({
-    key: JSON.stringify([event.tenant, dimension, key, bucket]),
+    key: `${event.tenant}/${dimension}/${bucket}/${key}`,
     isNew: false,
     next: (row) => ({
       tenant: event.tenant,
@@ -151,8 +151,9 @@ export const stats = defineView<Counter>({
   load: `
     select k.key, s.state from unnest($1::text[]) k(key),
       lateral (select state from views.stats_gN
-               where tenant = k.key::json ->> 0 and dimension = k.key::json ->> 1
-                 and key = k.key::json ->> 2 and bucket = (k.key::json ->> 3)::smallint limit 1) s`,
+               where tenant = split_part(k.key, '/', 1) and dimension = split_part(k.key, '/', 2)
+                 and bucket = split_part(k.key, '/', 3)::smallint
+                 and key = array_to_string((string_to_array(k.key, '/'))[4:], '/') limit 1) s`,
   columns: {
     tenant: ['text', (counter) => counter.tenant],
     dimension: ['text', (counter) => counter.dimension],
