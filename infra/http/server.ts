@@ -10,7 +10,7 @@ import type {
   FastifyRequest,
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { ZodType } from 'zod';
+import { z } from 'zod';
 import { principalOf, rolesWith } from '#events/access.ts';
 import type { Permission, Principal } from '#events/access.ts';
 import { AssertionFailed } from '#events/decider.ts';
@@ -35,15 +35,26 @@ const pathParameterCharactersMax = 1024;
 /** What a route asks for: a permission, any valid key, or nothing (`loopback`: a key unless asked from this machine). */
 export type RouteAccess = Permission | 'any key' | 'loopback' | 'open';
 
+type Check = z.ZodType['safeParse'];
+
+/**
+ * Checks by the schema as compiled code, which is made for the first request that needs it: that takes milliseconds, and most
+ * routes are seldom asked.
+ */
+function checkBy(schema: z.ZodType): Check {
+  let compiled: z.ZodType | null = null;
+  return (value) => (compiled ??= z.compile(schema)).safeParse(value);
+}
+
 /** What a route's declaration says of every request to it, made ready once. */
 type Route = {
   /** Null where there is none. */
   url: string | null;
   access: RouteAccess;
   changesSomething: boolean;
-  params: ZodType | undefined;
-  querystring: ZodType | undefined;
-  body: ZodType | undefined;
+  params: Check | undefined;
+  querystring: Check | undefined;
+  body: Check | undefined;
   /** What a query that says nothing comes to; null where one must say something. */
   emptyQuery: object | null;
 };
@@ -206,7 +217,7 @@ export function buildServer(options: ServerOptions): HttpServer {
     const errors = request.bodyFaults ?? [];
     let isReserved = false;
     const check = (part: 'params' | 'querystring' | 'body', value: unknown): unknown => {
-      const result = route[part]?.safeParse(value);
+      const result = route[part]?.(value);
       if (result === undefined) return value;
       if (result.success) return result.data;
       errors.push(...faultsOfSchema(result.error, part));
@@ -245,7 +256,9 @@ export function buildServer(options: ServerOptions): HttpServer {
     const changes = changesSomething(route.method);
     if (changes)
       route.schema = { ...route.schema, querystring: withDryRun(route.schema?.querystring) };
-    const { params, querystring, body } = (route.schema ?? {}) as Partial<Record<string, ZodType>>;
+    const { params, querystring, body } = (route.schema ?? {}) as Partial<
+      Record<string, z.ZodType>
+    >;
     const empty = querystring?.safeParse({}).data as object | undefined;
     route.config = {
       ...route.config,
@@ -253,9 +266,9 @@ export function buildServer(options: ServerOptions): HttpServer {
         url: route.url,
         access: route.config.permission,
         changesSomething: changes,
-        params,
-        querystring,
-        body,
+        params: params && checkBy(params),
+        querystring: querystring && checkBy(querystring),
+        body: body && checkBy(body),
         emptyQuery: empty === undefined ? null : Object.freeze(empty),
       },
     };
