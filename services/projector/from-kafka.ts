@@ -136,10 +136,11 @@ export function projectFromKafka(options: {
         return context.seek(0);
       }
     }
-    for (let at = 0; at < batch.messages.length; at += chunkMessagesMax) {
+    const messages = withoutMarked(batch, held);
+    for (let at = 0; at < messages.length; at += chunkMessagesMax) {
       if (at > 0) await context.heartbeat();
-      const chunk = batch.messages.slice(at, at + chunkMessagesMax);
-      const isLast = at + chunkMessagesMax >= batch.messages.length;
+      const chunk = messages.slice(at, at + chunkMessagesMax);
+      const isLast = at + chunkMessagesMax >= messages.length;
       const nextOffset = isLast ? batch.nextOffset : chunk.at(-1)!.offset + 1;
       await applySoon({ batch, messages: chunk, nextOffset });
     }
@@ -272,7 +273,8 @@ export function projectFromKafka(options: {
   const consumer = broker.consume({
     groupId: options.groupId,
     topics: [topic],
-    position: (_, partition) => retryably(async () => (await claimPartition(partition)).nextOffset),
+    position: (_, partition) =>
+      retryably(async () => firstOffsetOf(await claimPartition(partition))),
     onBatch: (batch, context) => retryably(() => onBatch(batch, context)),
     onCrash: options.onCrash,
     partitionsAtOnce: topic.partitions,
@@ -303,6 +305,14 @@ function isMadeAnew({ messages }: Batch, { nextOffset, mark }: Claim): boolean {
   const last = messages.find(({ offset }) => offset === nextOffset! - 1);
   return last !== undefined && mark !== null && markOf(last) !== mark;
 }
+
+/** What is to be applied: a first message that was read only to see whether it is still there has been. */
+const withoutMarked = ({ messages, jumped }: Batch, { nextOffset, mark }: Claim) => {
+  const [first] = messages;
+  const isMarked =
+    first !== undefined && first.offset + 1 === nextOffset && markOf(first) === mark && !jumped;
+  return isMarked ? messages.slice(1) : messages;
+};
 
 /** A value too large for the topic is too large for its dead letters: they say how large it was, and where it lies. */
 const carriable = (message: ReceivedMessage): ReceivedMessage =>

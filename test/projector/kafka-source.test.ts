@@ -203,6 +203,18 @@ test('junk goes to the dead letters with its reason, and the others go on', asyn
   await allApplied();
 });
 
+test('what is in the dead letters is not put there again by who reads on after it', async () => {
+  const junk: OutgoingMessage = { key: 'anything', value: 'foreign', headers: {} };
+  for (let nth = 0; nth < 3; nth++) {
+    const projector = project('kafka');
+    await send([junk]);
+    await allApplied();
+    await projector.stop();
+  }
+  const letters = await deadLetters(3);
+  expect(letters).toHaveLength(3);
+});
+
 /** Some other stream's name. */
 const keyElsewhere = (stream: string): string => `${stream.slice(0, -1)}x`;
 
@@ -261,6 +273,23 @@ test('a topic that is made anew is read from its beginning', async () => {
   project('kafka');
   await publish(await registry.log.readAll(0, 1000));
   await eventually(async () => (await streamsComplete()) === 3, { timeoutMs: 30_000 });
+  expect(await checkViews(registry.url)).toEqual([]);
+});
+
+test('a topic that was made anew while nobody read it is read from its beginning, also where it is as long again', async () => {
+  await liveAModel(registry, 'one');
+  const events = await registry.log.readAll(0, 1000);
+  const earlier = events.slice(0, events.length / 2);
+  const before = project('kafka');
+  await publish(earlier);
+  await publish(earlier);
+  await eventually(isRead, { timeoutMs: 30_000 });
+  await before.stop();
+  topics = topicsOf(topicPrefix());
+  await broker.ensureTopics([topics.modelLifecycle]);
+  await publish(events);
+  project('kafka');
+  await eventually(async () => (await streamsComplete()) === 1, { timeoutMs: 30_000 });
   expect(await checkViews(registry.url)).toEqual([]);
 });
 
