@@ -43,7 +43,9 @@ const sessionTimeoutMs = 10_000;
 const heartbeatIntervalMs = 1_000;
 const rebalanceTimeoutMs = 15_000;
 /** How long a fetch waits at the broker for the first message; a message that comes ends the wait. */
-const fetchWaitMs = 250;
+const soonFetch = { maxWaitTimeInMs: 250, minBytes: 1 };
+/** How long it waits for so many bytes where the consumer is patient. A stop waits for it too. */
+const seldomFetch = { maxWaitTimeInMs: 500, minBytes: 512 * 1024 };
 /** How long a stop waits for a start in progress. */
 const startDeadlineMs = 2_000;
 const stopDeadlineMs = 20_000;
@@ -267,7 +269,7 @@ function consume(
   kafka: Kafka,
   log: BrokerLog,
   ensureTopics: Broker['ensureTopics'],
-  { groupId, topics, onBatch, position, onCrash, partitionsAtOnce = 1 }: ConsumeOptions,
+  { groupId, topics, onBatch, position, onCrash, partitionsAtOnce = 1, isPatient }: ConsumeOptions,
 ): Consumer {
   const stopping = new AbortController();
   /** Aborted with each new assignment: what was begun for the old one is void. */
@@ -419,8 +421,7 @@ function consume(
       sessionTimeout: sessionTimeoutMs,
       heartbeatInterval: heartbeatIntervalMs,
       rebalanceTimeout: rebalanceTimeoutMs,
-      maxWaitTimeInMs: fetchWaitMs,
-      minBytes: 1,
+      ...(isPatient ? seldomFetch : soonFetch),
     });
     one.on(one.events.GROUP_JOIN, ({ payload }) => join(payload.memberAssignment));
     one.on(one.events.STOP, leave);

@@ -71,6 +71,8 @@ export type ConsumeOptions = {
   onCrash: (error: BrokerFailure) => void;
   /** How many partitions may be handled at the same time; 1 unless told. */
   partitionsAtOnce?: number;
+  /** Takes many messages at once, up to half a second later, instead of each as soon as it is there. */
+  isPatient?: boolean;
 };
 
 type ConsumerState = 'connecting' | 'running' | 'paused' | 'crashed' | 'stopped';

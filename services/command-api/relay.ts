@@ -44,6 +44,13 @@ type RelayBatch = {
   last: RecordedEvent;
 };
 
+type Pages = {
+  /** The page beyond a position; empty where the log ends. */
+  after: (position: number) => Promise<readonly RecordedEvent[]>;
+  /** Begins to read that page, if the log has one, so that it is there when it is asked for. */
+  readAhead: (position: number) => void;
+};
+
 type Role = 'starting' | 'standby' | 'leader' | 'stopped';
 
 export type Relay = {
@@ -134,10 +141,11 @@ export function openRelay(deps: {
       // While something is wrong it is tried again and again, which is no news.
       const level = trouble === null ? 'info' : 'debug';
       logger[level]({ epoch, position: checkpoint?.position }, 'leading');
+      const pages = openPages();
       let topicCheckedAt = performance.now();
       while (checkpoint !== null && !signal.aborted) {
         if (await waitBeyond(checkpoint.position)) {
-          checkpoint = await publishPage(producer, epoch, checkpoint);
+          checkpoint = await publishPage(producer, pages, epoch, checkpoint);
         } else {
           if (performance.now() - topicCheckedAt > topicCheckIntervalMs) {
             topicCheckedAt = performance.now();
@@ -186,13 +194,32 @@ export function openRelay(deps: {
     }
   }
 
+  /** The log's pages in a row. */
+  function openPages(): Pages {
+    let ahead: { position: number; events: Promise<RecordedEvent[]> } | null = null;
+    return {
+      async after(position) {
+        const read = ahead?.position === position ? ahead.events : null;
+        ahead = null;
+        return await (read ?? log.readAll(position, batchEventsMax));
+      },
+      readAhead(position) {
+        if (follower.position() <= position) return;
+        ahead = { position, events: log.readAll(position, batchEventsMax) };
+        // Told to whoever asks for the page, if anybody does.
+        ahead.events.catch(() => undefined);
+      },
+    };
+  }
+
   /** Publishes one page of the log, send after send. Null once another leads. */
   async function publishPage(
     producer: Producer,
+    pages: Pages,
     epoch: number,
     from: Checkpoint,
   ): Promise<Checkpoint | null> {
-    const events = await log.readAll(from.position, batchEventsMax);
+    const events = await pages.after(from.position);
     // Also what a log that was cut says while the head's follower has not heard of it yet.
     assert(
       events.length > 0 && events.at(-1)!.position === from.position + events.length,
@@ -205,6 +232,7 @@ export function openRelay(deps: {
       await failpoint('relay:after-send');
       if (partitions === null) return await beginAgain(epoch, checkpoint);
       const { position, id } = batch.last;
+      if (position === events.at(-1)!.position) pages.readAhead(position);
       const saved = await save(epoch, checkpoint, { position, event_id: id, partitions });
       if (saved === null || signal.aborted) return saved;
       checkpoint = saved;

@@ -121,6 +121,8 @@ export function consumeTopic(
       });
     },
     onCrash,
+    // As with the log: nobody waits for these events.
+    isPatient: true,
   });
   return {
     lag: () => {
