@@ -40,6 +40,8 @@ async function consume(brokers: string[], topic: string): Promise<void> {
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   await consumer.run({
+    // Its group ends with it. By default a commit for each partition stands between an event and the next fetch.
+    autoCommit: false,
     eachBatch: async ({ batch }) => {
       const nowMs = Date.now();
       for (const message of batch.messages) {
