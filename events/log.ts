@@ -115,6 +115,9 @@ export type EventFilter = {
   scopes?: readonly Scope[];
 };
 
+/** A piece of a snapshot's text, which is always the same. */
+export type SnapshotPart = () => string;
+
 export type EventLog = {
   /**
    * Appends a batch in one transaction; the verdicts stand as the entries and their commands stand.
@@ -168,20 +171,20 @@ export type EventLog = {
   ) => Promise<{ stream: string; number: number }[]>;
   /**
    * The snapshot of this fold version, or null where none is kept, and the stream's events after it. Each part of the snapshot is
-   * unpacked when it is called, as most of them may not be needed.
+   * unpacked when it is called, as most of them may not be needed. A part that was read or saved before is saved as it is, uncalled.
    */
   readFromSnapshot: (
     stream: string,
     foldVersion: number,
   ) => Promise<{
-    snapshot: { stream_version: number; parts: readonly (() => string)[] } | null;
+    snapshot: { stream_version: number; parts: readonly SnapshotPart[] } | null;
     events: RecordedEvent[];
   }>;
   saveSnapshot: (
     stream: string,
     foldVersion: number,
     streamVersion: number,
-    parts: readonly string[],
+    parts: readonly SnapshotPart[],
   ) => Promise<void>;
 };
 

@@ -8,13 +8,14 @@ import type {
   EventLog,
   RecordedCommand,
   Verdict,
+  SnapshotPart,
 } from '#events/log.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { ModelEventData } from '#events/model/events.ts';
 import { namedParent } from '#events/model/lineage.ts';
 
 /** A snapshot as it was saved. */
-type Snapshot = { foldVersion: number; stream_version: number; parts: readonly string[] };
+type Snapshot = { foldVersion: number; stream_version: number; parts: readonly SnapshotPart[] };
 
 /** What every handle on one log shares. */
 export type MemoryLogStore = {
@@ -265,7 +266,7 @@ export function openMemoryLog(
       const kept = snapshots.get(stream);
       const snapshot =
         kept?.foldVersion === foldVersion
-          ? { stream_version: kept.stream_version, parts: kept.parts.map((part) => () => part) }
+          ? { stream_version: kept.stream_version, parts: kept.parts }
           : null;
       const after = snapshot?.stream_version ?? 0;
       return {

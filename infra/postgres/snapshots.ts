@@ -2,7 +2,7 @@
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompressSync } from 'node:zlib';
 import type { RecordedEvent } from '#events/envelope.ts';
-import type { EventLog } from '#events/log.ts';
+import type { EventLog, SnapshotPart } from '#events/log.ts';
 import { coalesce } from './coalesce.ts';
 import { eventColumns, recordedEvent } from './event-row.ts';
 import type { EventRow, Rows } from './event-row.ts';
@@ -26,14 +26,6 @@ const noEvent = `0::bigint as position, '' as tenant, '' as stream, stream_versi
 // in threads of their own, so that nobody waits for a large one; a part is unpacked in a moment
 const compress = promisify(zstdCompress);
 
-function partsOf(state: Buffer, lengths: readonly number[]): (() => string)[] {
-  let end = 0;
-  return lengths.map((length) => {
-    const packed = state.subarray(end, (end += length));
-    return () => zstdDecompressSync(packed).toString();
-  });
-}
-
 export function openSnapshots({
   rows,
   readStream,
@@ -41,6 +33,27 @@ export function openSnapshots({
   rows: Rows;
   readStream: EventLog['readStream'];
 }): Pick<EventLog, 'readFromSnapshot' | 'saveSnapshot'> {
+  /** What parts are in the database, of those that were read or saved here. */
+  const packedParts = new WeakMap<SnapshotPart, Buffer>();
+
+  function partsOf(state: Buffer, lengths: readonly number[]): SnapshotPart[] {
+    let end = 0;
+    return lengths.map((length) => {
+      const packed = state.subarray(end, (end += length));
+      const part = () => zstdDecompressSync(packed).toString();
+      packedParts.set(part, packed);
+      return part;
+    });
+  }
+
+  async function packed(part: SnapshotPart): Promise<Buffer> {
+    const known = packedParts.get(part);
+    if (known !== undefined) return known;
+    const made = await compress(part());
+    packedParts.set(part, made);
+    return made;
+  }
+
   // a query of its own for each took 20 µs of PostgreSQL and 40 of the process, for every second command on many models
   const read = coalesce<Asked, Found>(streamsAtOnceMax, async (asked) => {
     const found = asked.map((): Found => ({ snapshot: null, events: [] }));
@@ -78,8 +91,10 @@ export function openSnapshots({
     readFromSnapshot,
 
     async saveSnapshot(stream, foldVersion, streamVersion, parts) {
-      const packed = await Promise.all(parts.map((part) => compress(part)));
-      const lengths = packed.map(({ length }) => length);
+      const pieces: Buffer[] = [];
+      // one after the other, as each is made when it is called: all at once would hold up whoever waits meanwhile
+      for (const part of parts) pieces.push(await packed(part));
+      const lengths = pieces.map(({ length }) => length);
       await rows(
         'save_snapshot',
         `insert into log.snapshots as kept (stream, fold_version, stream_version, state, lengths) values ($1, $2, $3, $4, $5)
@@ -87,7 +102,7 @@ export function openSnapshots({
            set fold_version = excluded.fold_version, stream_version = excluded.stream_version, state = excluded.state,
              lengths = excluded.lengths
            where kept.fold_version <> excluded.fold_version or kept.stream_version < excluded.stream_version`,
-        [stream, foldVersion, streamVersion, Buffer.concat(packed), lengths],
+        [stream, foldVersion, streamVersion, Buffer.concat(pieces), lengths],
       );
     },
   };

@@ -18,6 +18,11 @@ export class LateMap<Key, Place extends {}, Value> extends Map<Key, Value> {
     return super.get(key);
   }
 
+  /** The value, where it has been made. */
+  made(key: Key): Value | undefined {
+    return super.get(key);
+  }
+
   override set(key: Key, value: Value): this {
     this.#places.delete(key);
     return super.set(key, value);

@@ -1,7 +1,9 @@
 // How a folded model is kept as text: a first part that is read at once, then parts of a line a version, each read when one of its
 // versions is asked for. Of 10,000 versions a command needs one or two: reading them all took 150 ms of the first command on
-// such a model, and unpacking their texts another 50.
+// such a model, and unpacking their texts another 50. A snapshot that follows another has new parts only where versions have changed:
+// writing all of them held up the whole process for most of a second.
 import type { OpenAlert } from '#events/model/alert-row.ts';
+import type { SnapshotPart } from '#events/log.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { Binding } from '#events/model/binding-row.ts';
 import type { Deployment } from '#events/model/deployment-row.ts';
@@ -12,7 +14,7 @@ import { LateMap } from './late-map.ts';
 import { packRows, unpackRow, unpackRows } from './packed-rows.ts';
 import type { PackedRow, PackedRows } from './packed-rows.ts';
 import { ScannedMap } from './scanned-map.ts';
-import type { StreamKind } from './streams.ts';
+import type { SnapshotEncoder, StreamKind } from './streams.ts';
 
 /** A part is unpacked in about a millisecond. */
 const versionsAPart = 250;
@@ -34,35 +36,69 @@ function namesOf({ facts, deleted_at }: Version): Named {
   return [number, version_id, label, deleted_at === null ? (content_digest?.sha256 ?? null) : null];
 }
 
-/** JSON text holds no line break. */
-function encode(state: ModelState): string[] {
-  const versions = [...state.versions.values()];
-  const first: FirstPart = {
-    stream_version: state.stream_version,
-    model: state.model,
-    deployments: packRows(state.deployments.values()),
-    bindings: packRows(state.bindings.values()),
-    promotion_requests: packRows(state.promotionRequests.values()),
-    alerts: [...state.alerts.values()],
-    versions: versions.map(namesOf),
-    first_version: versions[0] ?? null,
-  };
-  const lines = packRows(versions, first.first_version).map((line) => JSON.stringify(line));
-  const parts = [JSON.stringify(first)];
-  for (let nth = 0; nth < lines.length; nth += versionsAPart)
-    parts.push(lines.slice(nth, nth + versionsAPart).join('\n'));
-  return parts;
+/** What the last snapshot of a state says of its versions, in the order of its lines. */
+type Written = {
+  base: Version | null;
+  named: Named[];
+  /** Null where the version has not been unpacked. */
+  rows: (Version | null)[];
+  parts: SnapshotPart[];
+};
+
+function encoderAfter(written: Written): SnapshotEncoder<ModelState> {
+  const { named, rows, parts } = written;
+  function encode(state: ModelState): SnapshotPart[] {
+    const { versions } = state;
+    const numbers = [...versions.keys()];
+    const isAsWritten = (number: number, nth: number): boolean => {
+      const version = versions instanceof LateMap ? versions.made(number) : versions.get(number);
+      return named[nth]?.[0] === number && (version === undefined || version === rows[nth]);
+    };
+    const base = (written.base ??= versions.values().next().value ?? null);
+    for (let from = 0; from < numbers.length; from += versionsAPart) {
+      const there = numbers.slice(from, from + versionsAPart);
+      if (there.every((number, nth) => isAsWritten(number, from + nth))) continue;
+      const changed = there.map((number) => versions.get(number)!);
+      for (const [nth, version] of changed.entries()) {
+        named[from + nth] = namesOf(version);
+        rows[from + nth] = version;
+      }
+      parts[from / versionsAPart] = () => linesOf(base, changed);
+    }
+    const first: FirstPart = {
+      stream_version: state.stream_version,
+      model: state.model,
+      deployments: packRows(state.deployments.values()),
+      bindings: packRows(state.bindings.values()),
+      promotion_requests: packRows(state.promotionRequests.values()),
+      alerts: [...state.alerts.values()],
+      versions: [...named],
+      first_version: base,
+    };
+    return [() => JSON.stringify(first), ...parts];
+  }
+  return { encode };
 }
 
-function decode([first, ...parts]: readonly (() => string)[]): ModelState {
+/** JSON text holds no line break. */
+const linesOf = (base: Version | null, versions: readonly Version[]): string =>
+  packRows(versions, base)
+    .map((line) => JSON.stringify(line))
+    .join('\n');
+
+function decode([first, ...parts]: readonly SnapshotPart[]): {
+  state: ModelState;
+  encoder: SnapshotEncoder<ModelState>;
+} {
   const kept = JSON.parse(first!()) as FirstPart;
   const { stream_version, model, deployments, bindings, promotion_requests, alerts, versions } =
     kept;
+  const base = kept.first_version;
+  const rows: (Version | null)[] = versions.map(() => null);
   const state = modelDecider.initial();
   state.stream_version = stream_version;
   state.model = model;
-  if (kept.first_version !== null)
-    state.versions = lateVersions(kept.first_version, versions, parts);
+  if (base !== null) state.versions = lateVersions(base, versions, parts, rows);
   state.numberByVersionId = numbersBy(versions, 1);
   state.numberByLabel = numbersBy(versions, 2);
   state.numberBySha256 = numbersBy(versions, 3);
@@ -73,7 +109,7 @@ function decode([first, ...parts]: readonly (() => string)[]): ModelState {
     (one) => one.promotion_request_id,
   );
   state.alerts = byKey(alerts, ({ alert }) => alert);
-  return state;
+  return { state, encoder: encoderAfter({ base, named: [...versions], rows, parts: [...parts] }) };
 }
 
 const byKey = <Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row> =>
@@ -86,15 +122,17 @@ const numbersBy = (named: readonly Named[], name: 1 | 2 | 3): Map<string, number
     ([number]) => number,
   );
 
+/** @param rows where each version is noted that has been unpacked */
 function lateVersions(
   first: Version,
   named: readonly Named[],
-  parts: readonly (() => string)[],
+  parts: readonly SnapshotPart[],
+  rows: (Version | null)[],
 ): Map<number, Version> {
-  const linesOf = lastOf((part) => parts[part]!().split('\n'));
+  const linesIn = lastOf((part) => parts[part]!().split('\n'));
   return new LateMap(new Map(named.map(([number], nth) => [number, nth])), (nth) => {
-    const line = linesOf(Math.floor(nth / versionsAPart))[nth % versionsAPart]!;
-    return unpackRow(first, JSON.parse(line) as PackedRow);
+    const line = linesIn(Math.floor(nth / versionsAPart))[nth % versionsAPart]!;
+    return (rows[nth] = unpackRow(first, JSON.parse(line) as PackedRow));
   });
 }
 
@@ -109,6 +147,6 @@ function lastOf<Answer>(answer: (asked: number) => Answer): (asked: number) => A
 
 export const modelSnapshot: NonNullable<StreamKind<ModelState, never, never, never>['snapshot']> = {
   foldVersion: 7,
-  encode,
+  newEncoder: () => encoderAfter({ base: null, named: [], rows: [], parts: [] }),
   decode,
 };

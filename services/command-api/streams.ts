@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Principal } from '#events/access.ts';
 import type { Decider } from '#events/decider.ts';
 import type { DomainEvent, RecordedEvent } from '#events/envelope.ts';
-import type { EventLog } from '#events/log.ts';
+import type { EventLog, SnapshotPart } from '#events/log.ts';
 import { upcast } from '#events/upcasters.ts';
 import type { Problem } from '#infra/http/problems.ts';
 
@@ -32,6 +32,9 @@ type RolesOf<Command> = {
   current: (principal: Principal, roles: Folded<StreamState>) => Principal | Problem;
 };
 
+/** Makes snapshots of one state in memory as it changes. What has not changed since the last one are the same parts again. */
+export type SnapshotEncoder<State> = { encode(state: State): readonly SnapshotPart[] };
+
 /** A kind of stream: its rules, how heavy its state is, and how it is kept as a snapshot. */
 export type StreamKind<State extends StreamState, Command, Event extends DomainEvent, Refusal> = {
   decider: Decider<State, Command, Event, Refusal>;
@@ -47,8 +50,8 @@ export type StreamKind<State extends StreamState, Command, Event extends DomainE
   /** `foldVersion` changes with the shape of the state or the meaning of the fold; a snapshot of another is not read. */
   snapshot: {
     foldVersion: number;
-    encode: (state: State) => readonly string[];
-    decode: (parts: readonly (() => string)[]) => State;
+    newEncoder: () => SnapshotEncoder<State>;
+    decode: (parts: readonly SnapshotPart[]) => { state: State; encoder: SnapshotEncoder<State> };
   } | null;
 };
 
@@ -58,6 +61,8 @@ export type Folded<State extends StreamState> = {
   state: State;
   /** The version of the last snapshot that is known to exist. */
   snapshotVersion: number;
+  /** Null before its first snapshot. */
+  encoder: SnapshotEncoder<State> | null;
 };
 
 export type Streams = {
@@ -107,14 +112,14 @@ export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => 
     kind: StreamKind<State, Command, Event, Refusal>,
     stream: string,
   ): Promise<Folded<State>> {
-    const { decider, snapshot } = kind;
-    const folded: Folded<State> = { stream, state: decider.initial(), snapshotVersion: 0 };
+    const { snapshot } = kind;
+    const folded = unwritten(kind, stream);
     if (snapshot === null) {
       evolve(kind, folded, await log.readStream(stream, 0));
     } else {
       const found = await log.readFromSnapshot(stream, snapshot.foldVersion);
       if (found.snapshot !== null) {
-        folded.state = snapshot.decode(found.snapshot.parts);
+        Object.assign(folded, snapshot.decode(found.snapshot.parts));
         folded.snapshotVersion = found.snapshot.stream_version;
       }
       evolve(kind, folded, found.events);
@@ -144,8 +149,14 @@ export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => 
     const version = folded.state.stream_version;
     if (snapshot === null || version - folded.snapshotVersion < snapshotEveryEvents) return;
     folded.snapshotVersion = version;
+    folded.encoder ??= snapshot.newEncoder();
     log
-      .saveSnapshot(folded.stream, snapshot.foldVersion, version, snapshot.encode(folded.state))
+      .saveSnapshot(
+        folded.stream,
+        snapshot.foldVersion,
+        version,
+        folded.encoder.encode(folded.state),
+      )
       .catch(onSnapshotError);
   }
 
@@ -182,9 +193,9 @@ export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => 
     ) {
       const found = kept.get(stream);
       if (found !== undefined) return found as Folded<State>;
-      return { stream, state: kind.decider.initial(), snapshotVersion: 0 };
+      return unwritten(kind, stream);
     },
-    begin: (kind, stream) => ({ stream, state: kind.decider.initial(), snapshotVersion: 0 }),
+    begin: unwritten,
     catchUp,
     apply(kind, folded, events) {
       evolve(kind, folded, events);
@@ -199,3 +210,8 @@ export function openStreams(log: EventLog, onSnapshotError: (error: unknown) => 
     forget: (stream) => void kept.delete(stream),
   };
 }
+
+const unwritten = <State extends StreamState, Command, Event extends DomainEvent, Refusal>(
+  kind: StreamKind<State, Command, Event, Refusal>,
+  stream: string,
+): Folded<State> => ({ stream, state: kind.decider.initial(), snapshotVersion: 0, encoder: null });

@@ -7,7 +7,14 @@ import { parts } from '#events/catalogue.ts';
 import type { PartKind, ScopeOfModel } from '#events/catalogue.ts';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import { eventDataBytesMax, pageBytesMax, pageEventsMax } from '#events/log.ts';
-import type { AppendCommand, AppendEntry, EventLog, NewEvent, Verdict } from '#events/log.ts';
+import type {
+  AppendCommand,
+  AppendEntry,
+  EventLog,
+  NewEvent,
+  Verdict,
+  SnapshotPart,
+} from '#events/log.ts';
 
 /** One log, on which any number of handles can be opened, as by several processes. */
 export type LogUnderTest = { open: () => Promise<EventLog>; close: () => Promise<void> };
@@ -633,8 +640,9 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
     });
 
     describe('keeps snapshots', () => {
-      const textsOf = ({ parts }: { parts: readonly (() => string)[] }): string[] =>
+      const textsOf = ({ parts }: { parts: readonly SnapshotPart[] }): string[] =>
         parts.map((part) => part());
+      const partsOf = (...texts: string[]): SnapshotPart[] => texts.map((text) => () => text);
 
       it('of one fold version a stream, and never an older one', async () => {
         const kept = async (foldVersion: number) => {
@@ -642,22 +650,31 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
           return snapshot && [snapshot.stream_version, ...textsOf(snapshot)];
         };
         expect(await kept(1)).toBeNull();
-        await log.saveSnapshot('model:t:a', 1, 500, ['five hundred']);
-        await log.saveSnapshot('model:t:a', 1, 400, ['four hundred']);
+        await log.saveSnapshot('model:t:a', 1, 500, partsOf('five hundred'));
+        await log.saveSnapshot('model:t:a', 1, 400, partsOf('four hundred'));
         expect(await kept(1)).toEqual([500, 'five hundred']);
         expect(await kept(2)).toBeNull();
-        await log.saveSnapshot('model:t:a', 2, 300, ['by another fold']);
+        await log.saveSnapshot('model:t:a', 2, 300, partsOf('by another fold'));
         expect(await kept(1)).toBeNull();
         expect(await kept(2)).toEqual([300, 'by another fold']);
       });
 
       it('in as many parts as they were given in, empty ones too', async () => {
         const parts = ['first', '', 'zoë ✓ 🧪\n'.repeat(20_000), 'last'];
-        await log.saveSnapshot('model:t:a', 1, 1, parts);
+        await log.saveSnapshot('model:t:a', 1, 1, partsOf(...parts));
         const { snapshot } = await log.readFromSnapshot('model:t:a', 1);
         expect(textsOf(snapshot!)).toEqual(parts);
         // in whatever order, and again
         expect([3, 1, 3].map((nth) => snapshot!.parts[nth]!())).toEqual(['last', '', 'last']);
+      });
+
+      it('of parts that were read or saved before as they are, beside new ones', async () => {
+        const [one, two, three] = partsOf('one', 'two', 'three');
+        await log.saveSnapshot('model:t:a', 1, 1, [one!, two!]);
+        const read = (await log.readFromSnapshot('model:t:a', 1)).snapshot!.parts;
+        await log.saveSnapshot('model:t:a', 1, 2, [three!, read[0]!, two!, read[0]!]);
+        const { snapshot } = await log.readFromSnapshot('model:t:a', 1);
+        expect(textsOf(snapshot!)).toEqual(['three', 'one', 'two', 'one']);
       });
 
       it('of each of many streams that are asked for in one moment', async () => {
@@ -665,7 +682,7 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         await log.append(
           streams.map((stream) => entryOf(stream, 0, asked({ events: [noted(), noted()] }))),
         );
-        await log.saveSnapshot('model:t:7', 1, 1, ['seven']);
+        await log.saveSnapshot('model:t:7', 1, 1, partsOf('seven'));
         const found = await Promise.all(
           ['model:t:none', ...streams].map((stream) => log.readFromSnapshot(stream, 1)),
         );
@@ -701,10 +718,10 @@ export function logContract(name: string, start: () => Promise<LogUnderTest>): v
         const versions = async (foldVersion: number) =>
           (await log.readFromSnapshot(a, foldVersion)).events.map((event) => event.stream_version);
         expect(await versions(1)).toEqual([1, 2, 3]);
-        await log.saveSnapshot(a, 1, 2, ['two']);
+        await log.saveSnapshot(a, 1, 2, partsOf('two'));
         expect(await versions(1)).toEqual([3]);
         expect(await versions(2)).toEqual([1, 2, 3]);
-        await log.saveSnapshot(a, 1, 3, ['three']);
+        await log.saveSnapshot(a, 1, 3, partsOf('three'));
         expect(await versions(1)).toEqual([]);
       });
     });

@@ -199,12 +199,14 @@ describe('however a state came about, it is the same', () => {
     });
   });
 
-  test('by a snapshot', () => {
-    const { encode, decode } = modelKind.snapshot!;
-    const kept = (one: ModelState) => decode(encode(one).map((part) => () => part));
+  test('by a snapshot, and by the next one', () => {
+    const { newEncoder, decode } = modelKind.snapshot!;
+    const kept = (one: ModelState) => decode(newEncoder().encode(one));
     livesOf(({ state, before, events }) => {
-      const restored = kept(before);
-      const after = folded(kept(before), events);
+      const restored = kept(before).state;
+      const { state: goingOn, encoder } = kept(before);
+      const after = folded(goingOn, events);
+      const next = decode(encoder.encode(after)).state;
       // which makes every version that nobody has asked for, and every name that none was found by
       const whole = (one: ModelState): ModelState => ({
         ...one,
@@ -214,6 +216,7 @@ describe('however a state came about, it is the same', () => {
         numberBySha256: new Map(one.numberBySha256),
       });
       expect(whole(restored)).toEqual(before);
+      expect(whole(next)).toEqual(state);
       expect(whole(after)).toEqual(state);
     });
   });
