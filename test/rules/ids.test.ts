@@ -20,10 +20,3 @@ test('an id begins with the time in milliseconds, so that ids sort by it', () =>
   expect(times.every((time) => time >= before && time <= after)).toBe(true);
   expect(times).toEqual(times.toSorted((one, other) => one - other));
 });
-
-test('all but time, version and variant is by chance', () => {
-  const ids = Array.from({ length: some }, newId);
-  for (const place of [15, 16, 17, 20, 21, 22, 24, 29, 35])
-    expect(new Set(ids.map((id) => id[place])).size).toBe(16);
-  expect(new Set(ids.map((id) => id[19]))).toEqual(new Set(['8', '9', 'a', 'b']));
-});
