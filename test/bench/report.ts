@@ -47,12 +47,13 @@ export function updatedDocument(
   command: string,
 ): string {
   const ran = new Set(measured.map(({ scenario }) => scenario));
+  const notesAt = before.indexOf('\n## ');
+  const notes = notesAt === -1 ? '' : before.slice(notesAt);
   const kept = before
+    .slice(0, notesAt === -1 ? undefined : notesAt)
     .split('\n')
     .filter((line) => /^\| [a-z-]+ \|/.test(line) && !ran.has(line.split(' | ')[0]!.slice(2)))
     .map((line) => `${line}\n`);
-  const notesAt = before.indexOf('\n## ');
-  const notes = notesAt === -1 ? '' : before.slice(notesAt);
   return `# Benchmarks
 
 What one machine did, by \`npm run bench\`; \`npm run bench -- --help\` lists the scenarios. Everything (system, PostgreSQL, Kafka
