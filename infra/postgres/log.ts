@@ -10,8 +10,8 @@ import type { Failpoint } from '#infra/failpoint.ts';
 import { connection, isInDoubt, isTransient } from './connect.ts';
 import { eventColumns, recordedEvent, time } from './event-row.ts';
 import type { EventRow, Rows } from './event-row.ts';
-import { rowArray } from './row-array.ts';
-import type { Field } from './row-array.ts';
+import { rowArray } from './array-literal.ts';
+import type { Element } from './array-literal.ts';
 import { openSnapshots } from './snapshots.ts';
 import { openTextBatch } from './text-batch.ts';
 import type { TextBatch, TextPlace } from './text-batch.ts';
@@ -52,13 +52,13 @@ const unicodeEscape = '\\u';
 
 /** The arguments of `append_batch`, in its order; `texts` is the caller's, and free again once they are sent. */
 function batchArguments(entries: readonly AppendEntry[], texts: TextBatch): unknown[] {
-  const entryRows: Field[][] = [];
-  const decidedOn: Field[][] = [];
-  const commandRows: Field[][] = [];
-  const eventRows: Field[][] = [];
-  const takes: Field[][] = [];
-  const frees: Field[][] = [];
-  const scopes: Field[][] = [];
+  const entryRows: Element[][] = [];
+  const decidedOn: Element[][] = [];
+  const commandRows: Element[][] = [];
+  const eventRows: Element[][] = [];
+  const takes: Element[][] = [];
+  const frees: Element[][] = [];
+  const scopes: Element[][] = [];
   const keys: object[] = [];
   let hasEscapes = false;
   const placed = (json: string): TextPlace => {

@@ -7,7 +7,7 @@ import type { RecordedEvent } from '#events/envelope.ts';
 import type { Model } from '#events/model/model-row.ts';
 import { UnreadableEvent, upcast } from '#events/upcasters.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
-import { columnArray } from '#infra/postgres/column-array.ts';
+import { columnArray } from '#infra/postgres/array-literal.ts';
 import { openTextBatch } from '#infra/postgres/text-batch.ts';
 import { changesOf, forGeneration } from './views/view.ts';
 import type { Change, KnownEvent, View } from './views/view.ts';

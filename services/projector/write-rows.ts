@@ -1,6 +1,6 @@
 // How a view's rows are written, many by one statement: each column as an array, and the rows as JSON in one parameter of bytes.
-import { columnArray } from '#infra/postgres/column-array.ts';
-import type { Element } from '#infra/postgres/column-array.ts';
+import { columnArray } from '#infra/postgres/array-literal.ts';
+import type { Element } from '#infra/postgres/array-literal.ts';
 import type { TextParameters } from '#infra/postgres/text-batch.ts';
 import type { Column, View } from './views/view.ts';
 

@@ -11,7 +11,7 @@ import { openKeyring, secretHash } from '#infra/auth/keys.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import { openPool } from '#infra/postgres/connect.ts';
 import { openPostgresLog } from '#infra/postgres/log.ts';
-import { rowArray } from '#infra/postgres/row-array.ts';
+import { rowArray } from '#infra/postgres/array-literal.ts';
 import type { PostgresLog } from '#infra/postgres/log.ts';
 import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
 import { openFaultProxy } from '#test/faults/proxy.ts';

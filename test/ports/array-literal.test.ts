@@ -1,8 +1,8 @@
-// Values given as one array come back as they were, whatever stands in them.
+// Values and rows given as one array come back as they were, whatever stands in them.
 import * as fc from 'fast-check';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { columnArray } from '#infra/postgres/column-array.ts';
+import { columnArray, rowArray } from '#infra/postgres/array-literal.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 import type { FreshDatabase } from '#test/real/postgres.ts';
 
@@ -12,6 +12,7 @@ beforeAll(async () => {
   database = await freshDatabase();
   client = new Client({ connectionString: database.url });
   await client.connect();
+  await client.query('create type mixed as (a text, b integer, c boolean, d text)');
 });
 afterAll(async () => {
   await client.end();
@@ -21,7 +22,9 @@ afterAll(async () => {
 const text = fc
   .oneof(
     fc.string({ unit: 'grapheme' }),
-    fc.string({ unit: fc.constantFrom('"', '\\', ',', '{', '}', ' ', '\n', '\u001e', 'N') }),
+    fc.string({
+      unit: fc.constantFrom('"', '\\', ',', '(', ')', '{', '}', ' ', '\n', '\u001e', 'N'),
+    }),
     fc.constantFrom('', 'NULL', 'null'),
   )
   .filter((written) => !written.includes('\u0000') && written.isWellFormed());
@@ -64,5 +67,21 @@ it('holds arrays, each as its own literal', async () => {
       expect(rows.map(([read]) => read)).toEqual(written);
     }),
     { numRuns: 100 },
+  );
+});
+
+const row = fc.tuple(fc.option(text), fc.option(integer), fc.option(fc.boolean()), text);
+
+it('holds rows of a composite type', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(row, { maxLength: 20 }), async (rows) => {
+      const { rows: read } = await client.query({
+        text: 'select * from unnest($1::mixed[])',
+        values: [rowArray(rows)],
+        rowMode: 'array',
+      });
+      expect(read).toEqual(rows);
+    }),
+    { numRuns: 300 },
   );
 });
