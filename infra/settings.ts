@@ -1,6 +1,6 @@
 // Settings from environment variables: parsed once, every fault named at once, listed by `--help`.
 import { z } from 'zod';
-import { logLevels } from './telemetry/logger.ts';
+import { logLevels } from './telemetry/log-levels.ts';
 
 /** One setting: how it is parsed (from its text, or undefined where it is not set), and what it is for. */
 export type Setting<T = unknown> = {
@@ -176,6 +176,19 @@ export const pickSettings = <Name extends SettingName>(
     typeof allSettings,
     Name
   >;
+
+/** What each service that answers callers reads of tokens and of their issuer. */
+export const identitySettings = pickSettings(
+  'SECRET_KEY',
+  'ACCESS_TOKEN_EXPIRE_MINUTES',
+  'OIDC_ISSUER',
+  'OIDC_AUDIENCE',
+  'OIDC_SUBJECT_CLAIM',
+  'OIDC_TENANT_CLAIM',
+  'OIDC_ROLES_CLAIM',
+  'OIDC_TEAMS_CLAIM',
+  'OIDC_ALLOW_PRIVATE',
+);
 
 /**
  * Parses the settings from an environment.

@@ -1,22 +1,8 @@
 // What the settings say of tokens and of the issuer, made into what verifies them.
-import { pickSettings } from '../settings.ts';
-import type { Values } from '../settings.ts';
+import type { identitySettings, Values } from '../settings.ts';
 import type { TokenVerifiers } from './keys.ts';
 import { openOidc } from './oidc.ts';
 import { openTokens } from './tokens.ts';
-
-/** Read by each service that answers callers. */
-export const identitySettings = pickSettings(
-  'SECRET_KEY',
-  'ACCESS_TOKEN_EXPIRE_MINUTES',
-  'OIDC_ISSUER',
-  'OIDC_AUDIENCE',
-  'OIDC_SUBJECT_CLAIM',
-  'OIDC_TENANT_CLAIM',
-  'OIDC_ROLES_CLAIM',
-  'OIDC_TEAMS_CLAIM',
-  'OIDC_ALLOW_PRIVATE',
-);
 
 /** @throws where an issuer is given without an audience: its tokens for anybody else would be good here */
 export function tokenVerifiersOf(config: Values<typeof identitySettings>): TokenVerifiers {

@@ -1,6 +1,5 @@
 // The projector, wired: it folds events into views, and answers reads from them.
 import { randomUUID } from 'node:crypto';
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'pg';
 import type { EventLog } from '#events/log.ts';
@@ -10,9 +9,9 @@ import type { HttpServer } from '#infra/http/server.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
-import type { Migrations } from '#infra/postgres/migrate.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
-import type { Logger, LogLevel } from '#infra/telemetry/logger.ts';
+import type { LogLevel } from '#infra/telemetry/log-levels.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import { openAnswers } from './answers.ts';
 import { openAsOf } from '#infra/as-of.ts';
@@ -50,11 +49,6 @@ import { openWriter, viewsConnection } from './writer.ts';
  * busy machine, and who read meanwhile would be told that the views are behind.
  */
 const beginningMs = 3_000;
-
-export const viewsMigrations: Migrations = {
-  folder: path.join(import.meta.dirname, 'migrations'),
-  table: 'public.modelog_views_migrations',
-};
 
 /** Reads of one moment go together, so a few connections carry them all. */
 const readConnectionsMax = 6;

@@ -1,7 +1,13 @@
-// The projector's settings.
+// What the projector is started with: its settings, and the migrations of the tables beside those that each generation makes.
+import path from 'node:path';
 import { z } from 'zod';
-import { identitySettings } from '#infra/auth/settings.ts';
-import { allSettings, pickSettings } from '#infra/settings.ts';
+import type { Migrations } from '#infra/postgres/migrate.ts';
+import { allSettings, identitySettings, pickSettings } from '#infra/settings.ts';
+
+export const viewsMigrations: Migrations = {
+  folder: path.join(import.meta.dirname, 'migrations'),
+  table: 'public.modelog_views_migrations',
+};
 
 const ownPort = '8004';
 

@@ -1,13 +1,7 @@
-// The projector as a process of its own: it serves, or does one of an operator's tasks.
-import { tokenVerifiersOf } from '#infra/auth/settings.ts';
-import { runningLocalPostgres } from '#infra/local/postgres.ts';
-import { openReaderPlatform, serveHttp } from '#infra/platform.ts';
-import type { ReaderPlatform } from '#infra/platform.ts';
+// The projector as a process of its own: it serves, or does one of an operator's tasks. Each loads what it needs, so that a task,
+// which a person waits for, does not begin with half a second of a web server and of Kafka.
 import { readSettings, runService } from '#infra/process.ts';
-import type { Running } from '#infra/process.ts';
-import { projectorApp, viewsMigrations } from './app.ts';
 import { settings } from './config.ts';
-import { isTask, runTask } from './tasks.ts';
 
 const usage = `npm run start:projector: folds events into views, and answers reads from them
 npm run projector -- rebuild <view | all>: builds views anew beside those that serve, and switches
@@ -18,50 +12,24 @@ npm run projector -- redrive [stream]: tries them again`;
 const [task, argument] = process.argv[2]?.startsWith('-') ? [] : process.argv.splice(2);
 const { values: config } = readSettings(usage, settings);
 
-async function open(databaseUrl: string | null | undefined): Promise<ReaderPlatform> {
-  if (!databaseUrl)
+/** Of the PostgreSQL that an `npm start` runs, where none is named. */
+async function localDatabaseUrl(): Promise<string> {
+  const { runningLocalPostgres } = await import('#infra/local/postgres.ts');
+  const url = await runningLocalPostgres(config.DATA_DIR);
+  if (!url)
     throw new Error(
       'DATABASE_URL is needed; a task also finds the PostgreSQL of an `npm start` that runs, by DATA_DIR',
     );
-  return await openReaderPlatform({
-    name: 'modelog-projector',
-    config,
-    databaseUrl,
-    schemaRegistryUrl: config.SCHEMA_REGISTRY_URL,
-    migrations: viewsMigrations,
-  });
-}
-
-async function serve(): Promise<Running> {
-  const platform = await open(config.DATABASE_URL);
-  const app = projectorApp({ ...platform, threadLogLevel: config.LOG_LEVEL });
-  await app.start();
-  const http = await serveHttp(platform, {
-    name: 'projector',
-    title: 'Modelog reads',
-    host: config.HOST,
-    port: config.PORT,
-    identity: tokenVerifiersOf(config),
-    routes: app.routes,
-    bareRoutes: app.bareRoutes,
-    dependencies: app.health,
-  });
-  platform.logger.info({ address: http.address }, 'projector listens');
-  return {
-    async stop() {
-      await http.close();
-      await app.stop();
-      await platform.close();
-    },
-  };
+  return url;
 }
 
 /** A task can be cut at any moment, and then has changed nothing or all; a service ends what it has begun. */
 async function work(asked: string): Promise<void> {
   try {
+    const { isTask, runTask } = await import('./tasks.ts');
     if (!isTask(asked)) throw new Error(`unknown task "${asked}"\n\n${usage}`);
-    const databaseUrl = config.DATABASE_URL ?? (await runningLocalPostgres(config.DATA_DIR));
-    await runTask(asked, argument, await open(databaseUrl));
+    const databaseUrl = config.DATABASE_URL ?? (await localDatabaseUrl());
+    await runTask(asked, argument, { ...config, DATABASE_URL: databaseUrl });
     process.exit(0);
   } catch (error) {
     process.stderr.write(`Modelog: ${(error as Error).message}\n`);
@@ -69,4 +37,6 @@ async function work(asked: string): Promise<void> {
   }
 }
 
-await (task === undefined ? runService(serve) : work(task));
+await (task === undefined
+  ? runService(async () => (await import('./serve.ts')).serve(config))
+  : work(task));

@@ -1,8 +1,13 @@
 // An operator's tasks at the command line: rebuild views, list what is parked, try it again.
 import type { Pool } from 'pg';
 import type { EventLog } from '#events/log.ts';
-import type { Kafka } from '#infra/kafka/open.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
+import { openPool } from '#infra/postgres/connect.ts';
+import { openPostgresLog } from '#infra/postgres/log.ts';
+import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
+import type { Values } from '#infra/settings.ts';
+import { viewsMigrations } from './config.ts';
+import type { settings } from './config.ts';
 import { prepareViews } from './generations.ts';
 import { findParkedStreams, redrive } from './parking.ts';
 import { rebuild } from './rebuild.ts';
@@ -16,22 +21,46 @@ const tasks = ['rebuild', 'parked', 'redrive'] as const;
 export type Task = (typeof tasks)[number];
 export const isTask = (word: string): word is Task => tasks.some((task) => task === word);
 
-type Parts = { databaseUrl: string; pool: Pool; log: EventLog; kafka: Kafka | null };
+type Config = Pick<
+  Values<typeof settings>,
+  'DATABASE_POOL_SIZE' | 'KAFKA_BROKERS' | 'KAFKA_TOPIC_PREFIX'
+> & { DATABASE_URL: string };
+type Parts = { databaseUrl: string; pool: Pool; log: EventLog; topic: string };
 
 /** Where no person watches, a line so often is enough. */
 const lineIntervalMs = 5_000;
 
-/** Does the task, and tells of it on standard output. @throws what a person should read */
+/** What breaks fails what is under way too, and that is told. */
+const onError = (): void => undefined;
+
+/** Connects to the database and brings it to the newest migrations. */
+async function open(config: Config): Promise<Parts> {
+  const { DATABASE_URL: databaseUrl } = config;
+  for (const migrations of [logMigrations, viewsMigrations]) await migrate(databaseUrl, migrations);
+  const pool = openPool({
+    url: databaseUrl,
+    name: 'modelog-projector',
+    role: 'modelog_service',
+    size: config.DATABASE_POOL_SIZE,
+    onError,
+  });
+  const log = openPostgresLog({ url: databaseUrl, pool, failpoint: () => undefined, onError });
+  // a task asks nothing of Kafka; it only knows what the topic is called there
+  const topics = topicsOf(config.KAFKA_BROKERS ? config.KAFKA_TOPIC_PREFIX : '');
+  return { databaseUrl, pool, log, topic: topics.modelLifecycle.topic };
+}
+
+/**
+ * Does the task, and tells of it on standard output. Its connections last as long as the process.
+ * @throws what a person should read
+ */
 export async function runTask(
   task: Task,
   argument: string | undefined,
-  parts: Parts,
+  config: Config,
 ): Promise<void> {
-  const writer = openWriter({
-    url: parts.databaseUrl,
-    name: 'modelog-task',
-    onError: () => undefined,
-  });
+  const parts = await open(config);
+  const writer = openWriter({ url: parts.databaseUrl, name: 'modelog-task', onError });
   try {
     await prepareViews(writer, views);
     if (task === 'rebuild') await rebuildViews(argument, parts);
@@ -48,8 +77,7 @@ async function rebuildViews(name: string | undefined, parts: Parts): Promise<voi
   const rebuilt = name === 'all' ? views : views.filter((view) => view.name === name);
   if (rebuilt.length === 0)
     throw new Error(`rebuild which? all, ${views.map((view) => view.name).join(', ')}`);
-  const { databaseUrl: url, pool, log, kafka } = parts;
-  const topic = (kafka?.topics ?? topicsOf()).modelLifecycle.topic;
+  const { databaseUrl: url, pool, log, topic } = parts;
   const report = await rebuild({
     url,
     log,

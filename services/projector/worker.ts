@@ -9,7 +9,7 @@ import { openPool } from '#infra/postgres/connect.ts';
 import { openPostgresLog } from '#infra/postgres/log.ts';
 import { followHead } from '#infra/postgres/tail.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
-import type { LogLevel } from '#infra/telemetry/logger.ts';
+import type { LogLevel } from '#infra/telemetry/log-levels.ts';
 import { startProjection } from './project.ts';
 import type { Observer, Projection } from './projection.ts';
 import type { ThreadMessage, ThreadSettings } from './thread.ts';

@@ -1,7 +1,6 @@
 // The retention service's settings.
 import { z } from 'zod';
-import { identitySettings } from '#infra/auth/settings.ts';
-import { allSettings, pickSettings } from '#infra/settings.ts';
+import { allSettings, identitySettings, pickSettings } from '#infra/settings.ts';
 
 const ownPort = '8005';
 

@@ -1,6 +1,5 @@
 // The settings of the whole system in one process.
-import { identitySettings } from '#infra/auth/settings.ts';
-import { pickSettings } from '#infra/settings.ts';
+import { identitySettings, pickSettings } from '#infra/settings.ts';
 
 export const settings = {
   ...pickSettings(

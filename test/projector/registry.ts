@@ -15,7 +15,7 @@ import { openPool } from '#infra/postgres/connect.ts';
 import { openPostgresLog } from '#infra/postgres/log.ts';
 import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
 import { followHead } from '#infra/postgres/tail.ts';
-import { viewsMigrations } from '#services/projector/app.ts';
+import { viewsMigrations } from '#services/projector/config.ts';
 import { prepareViews } from '#services/projector/generations.ts';
 import { views } from '#services/projector/views.ts';
 import { openWriter } from '#services/projector/writer.ts';

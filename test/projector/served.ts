@@ -13,7 +13,8 @@ import { followHead } from '#infra/postgres/tail.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
 import { Registry, requestMetrics } from '#infra/telemetry/metrics.ts';
 import { commandApiApp } from '#services/command-api/app.ts';
-import { projectorApp, viewsMigrations } from '#services/projector/app.ts';
+import { projectorApp } from '#services/projector/app.ts';
+import { viewsMigrations } from '#services/projector/config.ts';
 import { retentionByHttp, retentionMigrations } from '#services/retention/app.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
 
