@@ -27,7 +27,7 @@ const readDeadlineMs = 1_600;
 const streamPageEventsMax = 5_000;
 
 /** How far one attempt at an append has come, for whoever gives it up. */
-type Attempt = { isSent: boolean; opening: Promise<Client> | null };
+type Attempt = { isSent: boolean; isGivenUp: boolean; opening: Promise<Client> | null };
 
 export type PostgresLog = EventLog & { close: () => Promise<void> };
 
@@ -218,6 +218,8 @@ export function openPostgresLog(options: {
     attempt.opening = opening;
     try {
       const client = await opening;
+      // the caller has been told what it can rely on: from here on nothing may happen
+      if (attempt.isGivenUp) throw new Error('given up before it was sent');
       attempt.isSent = true;
       const answering = client.query<{ answer: BatchAnswer }>({
         name: 'append_batch',
@@ -266,9 +268,10 @@ export function openPostgresLog(options: {
     deadline: number,
     entries: readonly AppendEntry[],
   ): Promise<Verdict[][]> {
-    const attempt: Attempt = { isSent: false, opening: null };
+    const attempt: Attempt = { isSent: false, isGivenUp: false, opening: null };
     const { promise: expired, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
+      attempt.isGivenUp = true;
       if (attempt.opening !== null) drop(attempt.opening);
       reject(
         new LogUnavailable('the event log does not answer in time', { inDoubt: attempt.isSent }),

@@ -22,6 +22,8 @@ export type FaultProxy = {
   set: (mode: FaultMode) => void;
   /** How often the present mode has done something to a connection; a test whose fault never struck is void. */
   struck: () => number;
+  /** How many connections there are. */
+  open: () => number;
   close: () => Promise<void>;
 };
 
@@ -103,6 +105,7 @@ export async function openFaultProxy(
         for (const pair of pairs) end(pair);
     },
     struck: () => strikes,
+    open: () => pairs.size,
     close: async () => {
       for (const pair of pairs) end(pair);
       server.close();

@@ -14,6 +14,7 @@ import { openPostgresLog } from '#infra/postgres/log.ts';
 import { rowArray } from '#infra/postgres/array-literal.ts';
 import type { PostgresLog } from '#infra/postgres/log.ts';
 import { logMigrations, migrate } from '#infra/postgres/migrate.ts';
+import { eventually } from '#test/eventually.ts';
 import { openFaultProxy } from '#test/faults/proxy.ts';
 import type { FaultProxy } from '#test/faults/proxy.ts';
 import { freshDatabase } from '#test/real/postgres.ts';
@@ -231,6 +232,25 @@ describe('in PostgreSQL', () => {
         );
         expect(failure).toMatchObject({ name: 'LogUnavailable', inDoubt: false });
         expect(proxy.struck()).toBeGreaterThan(0);
+        expect(await log.readStream('model:t:a', 0)).toEqual([]);
+        await other.close();
+      });
+
+      it('delay: what was given up before its connection opened is not sent when that opens', async () => {
+        const connections = proxy.open();
+        // a connection takes more words than fit in the time that an append has; the last one is still opening then
+        proxy.set({ fault: 'delay', delayMs: 1_000 });
+        const url = new URL(database.url);
+        url.hostname = proxy.host;
+        url.port = String(proxy.port);
+        const other = openLog(url.href);
+        await expect(other.append([entryOf('model:t:a', 0, asked())])).rejects.toMatchObject({
+          name: 'LogUnavailable',
+          inDoubt: false,
+        });
+        expect(proxy.open()).toBeGreaterThan(connections);
+        proxy.set({ fault: 'none' });
+        await eventually(() => proxy.open() === connections);
         expect(await log.readStream('model:t:a', 0)).toEqual([]);
         await other.close();
       });
