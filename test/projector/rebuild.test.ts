@@ -140,6 +140,10 @@ test('a rebuild says which rows were wrong, and corrects them', async () => {
   const modelId = model.state.model!.model_id;
   await edit(`update views.models_g1 set name = 'forged' where model_id = '${modelId}'`);
   await edit(`delete from views.timeline_g1 where model_id = '${modelId}' and stream_version = 2`);
+  await edit(`insert into views.timeline_g1
+    select model_id, 99, state from views.timeline_g1 where model_id = '${modelId}' and stream_version = 1`);
+  await edit(`update views.versions_g1 v set state = o.state from views.versions_g1 o
+    where v.model_id = '${modelId}' and o.model_id = v.model_id and v.number + o.number = 3`);
   await edit(`update views.stats_g1 set count = 77 where dimension = 'versions'`);
   expect(await checkViews(registry.url)).not.toEqual([]);
   const { differences } = await rebuildViews(views);
@@ -147,6 +151,10 @@ test('a rebuild says which rows were wrong, and corrects them', async () => {
     expect.arrayContaining([
       { view: 'models', row: modelId, in: 'both' },
       { view: 'timeline', row: `${modelId}/2`, in: 'rebuilt' },
+      { view: 'timeline', row: `${modelId}/99`, in: 'serving' },
+      // each has the other's state: the sum of the states alone is what it should be
+      { view: 'versions', row: `${modelId}/1`, in: 'both' },
+      { view: 'versions', row: `${modelId}/2`, in: 'both' },
       { view: 'stats', row: expect.stringMatching(/^default\/versions\/\//), in: 'both' },
     ]),
   );
