@@ -55,18 +55,20 @@ export type Applier = {
   applyWithin: (transaction: Transaction, events: readonly RecordedEvent[]) => Promise<Applied>;
   /** Forgets all rows: what is in memory is only true while nobody else writes. */
   forget: () => void;
-  /** Forgets the rows that only a stream's own events change, where the whole streams have been applied. */
-  forgetStreams: () => void;
 };
 
 /** Where a stream stands in a generation. */
 type Place = { version: number; parked: boolean };
 const beginning: Place = { version: 0, parked: false };
 
-/** An event and what it changes in each view, as the views stand; or why it cannot be read. */
-type Step =
-  | { event: RecordedEvent; changes: readonly (readonly Change<unknown>[])[]; fault?: undefined }
-  | { event: RecordedEvent; changes?: undefined; fault: Error };
+/**
+ * An event and what it changes in each view, as the views stand; or why it cannot be read. Of a stream that is `new` to the
+ * tables they hold nothing.
+ */
+type Step = { event: RecordedEvent; isNew: boolean } & (
+  | { changes: readonly (readonly Change<unknown>[])[]; fault?: undefined }
+  | { changes?: undefined; fault: Error }
+);
 
 /** A row that a batch changes; `json` is empty until it has been written. */
 type Changed = { row: unknown; json: string };
@@ -87,8 +89,13 @@ export function openApplier(options: {
   /** The log's, to fill gaps. */
   readStream: (stream: string, afterVersion: number, limit: number) => Promise<RecordedEvent[]>;
   failpoint: Failpoint;
+  /**
+   * The tables were empty, and stream after stream is applied: one that begins is not looked for, and what is only a stream's own
+   * is not remembered.
+   */
+  isFilling?: boolean;
 }): Applier {
-  const { target, writer, readStream, failpoint } = options;
+  const { target, writer, readStream, failpoint, isFilling = false } = options;
   const views = target.views.map(({ view, generation }) => ({
     view,
     load: view.load === null ? null : forGeneration(view.load, generation),
@@ -127,9 +134,11 @@ export function openApplier(options: {
   function keep(batch: Batch): void {
     batch.rows.forEach((rows, index) => {
       const { view, kept } = views[index]!;
-      if (view.keptCharactersMax > 0) for (const [key, { json }] of rows) kept.set(key, json);
+      if (view.keptCharactersMax === 0 || (isFilling && view.hasModelId)) return;
+      for (const [key, { json }] of rows) kept.set(key, json);
     });
-    for (const [stream, place] of batch.places) keptPlaces.set(stream, place);
+    if (isFilling) keptPlaces.clear();
+    else for (const [stream, place] of batch.places) keptPlaces.set(stream, place);
   }
 
   async function fold(
@@ -147,7 +156,9 @@ export function openApplier(options: {
     const versions = new Map<string, number>();
     for (const event of events) {
       const { stream, stream_version } = event;
-      const version = versions.get(stream) ?? placeOf(stream).version;
+      const begun = placeOf(stream).version;
+      const version = versions.get(stream) ?? begun;
+      const isNew = begun === 0;
       if (stream_version <= version) continue;
       if (stream_version > version + 1 && !placeOf(stream).parked) {
         const missing = await readStream(stream, version, stream_version - version - 1);
@@ -155,9 +166,9 @@ export function openApplier(options: {
           batch.unexplained.push(event);
           continue;
         }
-        steps.push(...missing.map(stepOf));
+        steps.push(...missing.map((one) => stepOf(one, isNew)));
       }
-      steps.push(stepOf(event));
+      steps.push(stepOf(event, isNew));
       versions.set(stream, stream_version);
     }
 
@@ -182,12 +193,12 @@ export function openApplier(options: {
     return batch;
   }
 
-  function stepOf(recorded: RecordedEvent): Step {
+  function stepOf(recorded: RecordedEvent, isNew: boolean): Step {
     try {
       const event = upcast(recorded) as KnownEvent;
-      return { event: recorded, changes: views.map(({ view }) => changesOf(view, event)) };
+      return { event: recorded, isNew, changes: views.map(({ view }) => changesOf(view, event)) };
     } catch (error) {
-      return { event: recorded, fault: error as Error };
+      return { event: recorded, isNew, fault: error as Error };
     }
   }
 
@@ -230,10 +241,14 @@ export function openApplier(options: {
     under: Batch | null,
   ): Promise<void> {
     const unknown = new Set<string>();
-    for (const { stream, stream_version } of events)
+    const begun = new Set<string>();
+    for (const { stream, stream_version } of events) {
+      if (unknown.has(stream) || begun.has(stream)) continue;
+      if (under?.places.has(stream) || keptPlaces.has(stream)) continue;
       // The first event of a stream may be a repetition, but only of what is in the tables: that has to be looked up too.
-      if (!under?.places.has(stream) && !keptPlaces.has(stream) && stream_version > 0)
-        unknown.add(stream);
+      if (isFilling && stream_version === 1) begun.add(stream);
+      else unknown.add(stream);
+    }
     if (unknown.size === 0) return;
     const { rows } = await transaction.query<Place & { stream: string }>({
       name: `load ${streamVersions}`,
@@ -252,17 +267,19 @@ export function openApplier(options: {
     under: Batch | null,
   ): Promise<readonly Map<string, string>[]> {
     const loaded: Map<string, string>[] = [];
-    for (const [index, { load, statement, kept }] of views.entries()) {
+    for (const [index, { view, load, statement, kept }] of views.entries()) {
       const rows = new Map<string, string>();
       loaded.push(rows);
       if (load === null) continue;
       const made = new Set<string>();
       const wanted = new Set<string>();
-      for (const step of steps)
+      for (const step of steps) {
+        if (step.isNew && view.hasModelId) continue;
         for (const { key, isNew } of step.changes?.[index] ?? [])
           if (isNew) made.add(key);
           else if (!made.has(key) && !under?.rows[index]!.has(key) && !kept.has(key))
             wanted.add(key);
+      }
       if (wanted.size === 0) continue;
       const found = await transaction.query<{ key: string; state: string }>({
         name: `load ${statement}`,
@@ -401,10 +418,6 @@ export function openApplier(options: {
     forget: () => {
       keptPlaces.clear();
       for (const { kept } of views) kept.clear();
-    },
-    forgetStreams: () => {
-      keptPlaces.clear();
-      for (const { view, kept } of views) if (view.hasModelId) kept.clear();
     },
   };
 }

@@ -23,10 +23,12 @@ import type { View } from './views/view.ts';
 import { openWriter } from './writer.ts';
 import type { Transaction, Writer } from './writer.ts';
 
-/** Streams are dealt over so many connections: the database writes one half while the other is being folded. */
-const lanes = 2;
-/** Batches are large, so that the statements weigh little beside the rows. */
-const batchEventsMax = 10_000;
+/** Streams are dealt over so many connections: the database writes what two have folded while the next is folded here. */
+const lanes = 3;
+/** So many that the statements weigh little beside the rows; of more, the collector copies what lives until they are written. */
+const batchEventsMax = 2_000;
+/** Batches that are not yet written while the next is dealt out: a lane that is done need not wait for the others. */
+const batchesAheadMax = 1;
 /** The switch holds the serving checkpoints while it applies what is left: so few events that nobody notices. */
 const nearEventsMax = 2_000;
 const waitIntervalMs = 250;
@@ -68,8 +70,10 @@ export async function rebuild(options: {
   /** How far the serving views are. */
   servingPosition: () => Promise<number>;
   onProgress: (progress: RebuildProgress) => void;
+  /** Events that are folded at once. */
+  batchEvents?: number;
 }): Promise<RebuildReport> {
-  const { log, views, rebuilt, onProgress } = options;
+  const { log, views, rebuilt, onProgress, batchEvents = batchEventsMax } = options;
   const startedAt = performance.now();
   const secondsSoFar = (): number => (performance.now() - startedAt) / 1_000;
   const open = () =>
@@ -90,8 +94,14 @@ export async function rebuild(options: {
     return events;
   }
 
-  const applierOf = (target: Target, writer: typeof control) =>
-    openApplier({ target, writer, readStream: log.readStream, failpoint: () => undefined });
+  const applierOf = (target: Target, writer: Writer, isFilling = false) =>
+    openApplier({
+      target,
+      writer,
+      readStream: log.readStream,
+      failpoint: () => undefined,
+      isFilling,
+    });
 
   /** Does the work for each on whichever connection is free; the results are in the order of the items. */
   async function shareOut<Item, Result>(
@@ -108,17 +118,37 @@ export async function rebuild(options: {
     return results;
   }
 
-  /** Applies a batch in two halves at once. Nothing else writes these tables and nobody resumes: no checkpoint. */
-  async function applyInLanes(
-    appliers: readonly Applier[],
-    events: readonly RecordedEvent[],
-  ): Promise<void> {
-    const halves: RecordedEvent[][] = appliers.map(() => []);
-    for (const event of events)
-      halves[partitionOf(event.stream, lifecyclePartitions) % lanes]!.push(event);
-    await Promise.all(
-      appliers.map((applier, lane) => applier.apply(halves[lane]!, () => Promise.resolve())),
-    );
+  /**
+   * Deals events over the appliers, each of which goes through its own in turn, whatever the others do. Nothing else writes these
+   * tables and nobody resumes: no checkpoint. Where one fails, none begins another batch.
+   */
+  function openLanes(appliers: readonly Applier[]) {
+    const ends = appliers.map((): Promise<void> => Promise.resolve());
+    let hasFailed = false;
+    async function applyShare(applier: Applier, share: readonly RecordedEvent[]): Promise<void> {
+      if (hasFailed || share.length === 0) return;
+      try {
+        await applier.apply(share, () => Promise.resolve());
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    }
+    return {
+      /** `applied` resolves once the batch is, and all before it. */
+      apply: (events: readonly RecordedEvent[]): { applied: Promise<unknown> } => {
+        const shares: RecordedEvent[][] = appliers.map(() => []);
+        for (const event of events)
+          shares[partitionOf(event.stream, lifecyclePartitions) % lanes]!.push(event);
+        for (const [lane, applier] of appliers.entries())
+          ends[lane] = ends[lane]!.then(() => applyShare(applier, shares[lane]!));
+        const applied = Promise.all(ends);
+        applied.catch(() => undefined);
+        return { applied };
+      },
+      /** Resolves once nothing is under way any more, whether it succeeded or not. */
+      ended: () => Promise.allSettled(ends),
+    };
   }
 
   /**
@@ -127,35 +157,46 @@ export async function rebuild(options: {
    */
   async function foldStreams(target: Target): Promise<number> {
     const { position: head } = await log.head();
-    const appliers = writers.map((writer) => applierOf(target, writer));
+    const filling = openLanes(writers.map((writer) => applierOf(target, writer, true)));
     const { url } = options;
     const streams = await openLogByStream({ url, upToPosition: head, statementTimeoutMs });
+    /** Those under way, the oldest first. */
+    const batches: { events: number; applied: Promise<unknown> }[] = [];
     try {
       let folded = 0;
-      let page = streams.next(batchEventsMax);
-      for (;;) {
-        const events = await page;
+      const progress = () =>
         onProgress({ step: 'folding', position: folded, head, seconds: secondsSoFar() });
-        if (events.length === 0) return head;
-        page = streams.next(batchEventsMax);
-        page.catch(() => undefined);
-        await applyInLanes(appliers, events);
-        // counters go on from page to page, as nobody else writes them meanwhile
-        for (const applier of appliers) applier.forgetStreams();
-        folded += events.length;
+      async function waitUntilLeft(most: number): Promise<void> {
+        while (batches.length > most) {
+          const { events, applied } = batches.shift()!;
+          await applied;
+          folded += events;
+          progress();
+        }
       }
+      progress();
+      let page = streams.next(batchEvents);
+      for (let events = await page; events.length > 0; events = await page) {
+        page = streams.next(batchEvents);
+        page.catch(() => undefined);
+        batches.push({ events: events.length, ...filling.apply(events) });
+        await waitUntilLeft(batchesAheadMax);
+      }
+      await waitUntilLeft(0);
+      return head;
     } finally {
+      await filling.ended();
       await streams.close();
     }
   }
 
   /** Folds what has come since, in the order of the log, until little is left; returns the last position. */
   async function foldFrom(after: number, target: Target): Promise<number> {
-    const appliers = writers.map((writer) => applierOf(target, writer));
+    const { apply } = openLanes(writers.map((writer) => applierOf(target, writer)));
     let position = after;
     for (;;) {
       const events = await log.readAll(position, pageEventsMax);
-      await applyInLanes(appliers, events);
+      await apply(events).applied;
       position = events.at(-1)?.position ?? position;
       const { position: head } = await log.head();
       onProgress({ step: 'folding', position, head, seconds: secondsSoFar() });
@@ -248,13 +289,13 @@ export async function rebuild(options: {
     const folded = await foldFrom(await foldStreams(target), target);
     onProgress({ step: 'comparing' });
     // Plans for tables that were filled a moment ago would take them for empty, here and when they serve.
-    await shareOut(['stream_versions', ...rebuilt.map((view) => view.name)], (name, writer) =>
-      writer.query(`analyze views.${name}_g${generation}`),
-    );
-    const found = await shareOut(
-      comparable.filter((view) => view.hasModelId),
-      (view, writer) => writer.transaction((transaction) => compare(transaction, view)),
-    );
+    const analyze = (writer: Writer, name: string) =>
+      writer.query(`analyze views.${name}_g${generation}`);
+    const found = await shareOut([null, ...rebuilt], async (view, writer) => {
+      await analyze(writer, view?.name ?? 'stream_versions');
+      if (view === null || !view.hasModelId || !comparable.includes(view)) return [];
+      return await writer.transaction((transaction) => compare(transaction, view));
+    });
     const differences = found.flat();
     const servingPosition = await nearServing();
     const position = await foldFrom(folded, target);

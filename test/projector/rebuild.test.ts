@@ -55,6 +55,7 @@ const caughtUp = () => eventually(async () => at.position === (await registry.lo
 const rebuildViews = (
   rebuilt: readonly View[],
   onProgress: (progress: RebuildProgress) => void = () => undefined,
+  batches: { batchEvents?: number } = {},
 ) =>
   rebuild({
     url: registry.url,
@@ -69,6 +70,7 @@ const rebuildViews = (
         onServing: () => undefined,
       }),
     onProgress,
+    ...batches,
   });
 
 const viewsNamed = (...names: string[]): View[] => views.filter(({ name }) => names.includes(name));
@@ -114,6 +116,51 @@ test('views rebuilt while events are written equal the fold of the log, and go o
       'versions',
     ].map((name) => `${name}_g${generation}`),
   );
+});
+
+test('it makes no difference where a batch ends, in the middle of a stream too', async () => {
+  for (const name of ['a', 'b', 'c', 'd']) await liveAModel(registry, name);
+  await caughtUp();
+  const folded: number[] = [];
+  const note = (progress: RebuildProgress): void => {
+    if (progress.step === 'folding') folded.push(progress.position);
+  };
+  const { events, differences } = await rebuildViews(views, note, { batchEvents: 3 });
+  expect(differences).toEqual([]);
+  const ends = Array.from({ length: Math.ceil(events / 3) }, (_, batch) => batch * 3);
+  expect([...new Set(folded)]).toEqual([...ends, events]);
+  await liveAModel(registry, 'after');
+  await caughtUp();
+  expect(await checkViews(registry.url)).toEqual([]);
+});
+
+test('a rebuild that fails among its batches says why, and leaves no connection that goes on', async () => {
+  for (let nth = 0; nth < 12; nth++) await liveAModel(registry, `model-${nth}`);
+  await caughtUp();
+  const models = views.find(({ name }) => name === 'models')!;
+  let made = 0;
+  const failing: View = {
+    ...models,
+    columns: {
+      ...models.columns,
+      serial: [
+        'integer',
+        () => {
+          if (++made === 1) throw new Error('the machine is broken');
+          return made;
+        },
+      ],
+    },
+  };
+  const rebuilding = rebuildViews([failing], undefined, { batchEvents: 60 });
+  await expect(rebuilding).rejects.toThrow('the machine is broken');
+  const madeUntilThen = made;
+  await rebuildViews(views);
+  expect(made).toBe(madeUntilThen);
+  const { rows } = await registry.pool.query(
+    `select from pg_stat_activity where application_name = 'modelog-rebuild'`,
+  );
+  expect(rows).toEqual([]);
 });
 
 test('one view can be rebuilt alone; the others stay where they are', async () => {
