@@ -16,6 +16,7 @@ import type {
   OutgoingMessage,
   ReceivedMessage,
 } from '#infra/kafka/port.ts';
+import { firstOffsetOf, isMadeAnew, markOf, withoutMarked } from '#infra/kafka/reading-on.ts';
 import { messageBytesMax } from '#infra/kafka/topics.ts';
 import type { Topics } from '#infra/kafka/topics.ts';
 import { UndecodableMessage } from '#infra/kafka/undecodable.ts';
@@ -36,8 +37,6 @@ import type { Writer } from './writer.ts';
 const chunkMessagesMax = 1_000;
 /** One transaction takes the parts of all partitions that wait, up to so many messages. */
 const transactionMessagesMax = 2_000;
-/** An id is a UUID; whoever writes a longer one need not fill the checkpoints. */
-const markCharactersMax = 64;
 
 /** A message that says nothing which can be applied, and why. */
 type Unread = {
@@ -292,27 +291,6 @@ export function projectFromKafka(options: {
     },
   };
 }
-
-/** Where to read on: at the last message that was applied, so that it can be seen to be still there. */
-const firstOffsetOf = ({ nextOffset, mark }: Claim): number | null =>
-  nextOffset === null || mark === null ? nextOffset : nextOffset - 1;
-
-/** Tells a message from another one that has its offset in a topic made anew, and was sent at another time. */
-const markOf = ({ timestampMs, headers }: ReceivedMessage): string =>
-  `${timestampMs} ${headers['ce_id']?.toString().slice(0, markCharactersMax) ?? ''}`;
-
-function isMadeAnew({ messages }: Batch, { nextOffset, mark }: Claim): boolean {
-  const last = messages.find(({ offset }) => offset === nextOffset! - 1);
-  return last !== undefined && mark !== null && markOf(last) !== mark;
-}
-
-/** What is to be applied: a first message that was read only to see whether it is still there has been. */
-const withoutMarked = ({ messages, jumped }: Batch, { nextOffset, mark }: Claim) => {
-  const [first] = messages;
-  const isMarked =
-    first !== undefined && first.offset + 1 === nextOffset && markOf(first) === mark && !jumped;
-  return isMarked ? messages.slice(1) : messages;
-};
 
 /** A value too large for the topic is too large for its dead letters: they say how large it was, and where it lies. */
 const carriable = (message: ReceivedMessage): ReceivedMessage =>

@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import type { Kafka } from '#infra/kafka/open.ts';
 import type { ReceivedMessage } from '#infra/kafka/port.ts';
+import { firstOffsetOf, isMadeAnew, markOf, withoutMarked } from '#infra/kafka/reading-on.ts';
+import type { ReadTo } from '#infra/kafka/reading-on.ts';
 import type { DueTimes, NotedEvent } from './due-times.ts';
 
 /** Only three columns of an event are read, so a page may be long. */
@@ -13,6 +15,7 @@ const retryDelayMsMax = 5_000;
 const retryDelayMsFirst = 250;
 
 const retentionGroup = 'retention';
+const beginning: ReadTo = { nextOffset: null, mark: null };
 
 /** How far the events read are behind those there are. */
 export type Lag = { events: number; seconds: number };
@@ -61,7 +64,7 @@ export function consumeLog(options: {
       const last = events.at(-1);
       if (last !== undefined) {
         read = Number(last.position);
-        await dueTimes.note(source, events, read);
+        await dueTimes.note(source, events, { next: read, mark: null });
       }
       lag.events = head - read;
       lag.seconds = lag.events > 0 ? Number(last?.head_seconds ?? 0) : 0;
@@ -73,7 +76,7 @@ export function consumeLog(options: {
   async function follow(): Promise<void> {
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
-        await readFrom(await dueTimes.checkpoint(source));
+        await readFrom((await dueTimes.checkpoint(source)).next);
       } catch (error) {
         if (signal.aborted) return;
         state = 'waiting for PostgreSQL';
@@ -102,17 +105,30 @@ export function consumeTopic(
 ): Intake {
   const topic = topics.modelLifecycle;
   const lags = new Map<number, Lag>();
+  /** How far each partition was read, also where that is not written down yet. */
+  const reads = new Map<number, ReadTo>();
   const sourceOf = (name: string, partition: number) => `${name}/${partition}`;
   const consumer = broker.consume({
     groupId: `${groupPrefix}${retentionGroup}`,
     topics: [topic],
     position: async (name, partition) => {
-      const next = await dueTimes.checkpoint(sourceOf(name, partition));
-      return next === 0 ? null : next;
+      const { next, mark } = await dueTimes.checkpoint(sourceOf(name, partition));
+      const to = next === 0 ? beginning : { nextOffset: next, mark };
+      reads.set(partition, to);
+      return firstOffsetOf(to);
     },
-    onBatch: async (batch) => {
+    onBatch: async (batch, context) => {
+      const to = reads.get(batch.partition) ?? beginning;
+      if (!batch.jumped && isMadeAnew(batch, to)) {
+        reads.set(batch.partition, beginning);
+        return context.seek(0);
+      }
       const source = sourceOf(batch.topic, batch.partition);
-      await dueTimes.note(source, batch.messages.flatMap(notedEventOf), batch.nextOffset);
+      const noted = withoutMarked(batch, to).flatMap(notedEventOf);
+      const next = batch.nextOffset;
+      const mark = markOf(batch.messages.at(-1)!);
+      await dueTimes.note(source, noted, { next, mark });
+      reads.set(batch.partition, { nextOffset: next, mark });
       const events = batch.highWatermark - batch.nextOffset;
       const lastMs = batch.messages.at(-1)!.timestampMs;
       lags.set(batch.partition, {

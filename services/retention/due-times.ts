@@ -26,6 +26,9 @@ const forgottenPageStreams = 10_000;
 /** The part of an event that due times rest on. */
 export type NotedEvent = { stream: string; type: string; recorded_at: string };
 
+/** How far a source was read: a position or the next offset, 0 at first; of a topic, what tells its last message from another. */
+type Checkpoint = { next: number; mark: string | null };
+
 /** What due times are reckoned by. */
 export type Reckoning = { registry: Retention; deploymentTimeoutHours: number };
 
@@ -34,10 +37,10 @@ export type DueTimes = {
   adopt: () => Promise<void>;
   /** Looks again at every model whose policy says something else of retention than when it was looked at. */
   adoptPolicies: () => Promise<void>;
-  /** Where a source goes on: the position or offset that `note` was last told, as far as it is written; 0 at first. */
-  checkpoint: (source: string) => Promise<number>;
-  /** Gathers what events mean; `next` is where their source goes on. Waits only where much is gathered. */
-  note: (source: string, events: readonly NotedEvent[], next: number) => Promise<void>;
+  /** Where a source goes on: what `note` was last told, as far as it is written. */
+  checkpoint: (source: string) => Promise<Checkpoint>;
+  /** Gathers what events mean, and where their source goes on. Waits only where much is gathered. */
+  note: (source: string, events: readonly NotedEvent[], to: Checkpoint) => Promise<void>;
   /** Writes what is gathered. */
   write: () => Promise<void>;
   /** Takes streams that must be looked at now, for a time; nobody else is given them meanwhile. */
@@ -68,7 +71,7 @@ export function openDueTimes(
   let begun = new Map<string, number>();
   let brought = new Map<string, number>();
   let waiting = new Map<string, number>();
-  let checkpoints = new Map<string, number>();
+  let checkpoints = new Map<string, Checkpoint>();
   let writing: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
 
@@ -206,16 +209,17 @@ export function openDueTimes(
     },
 
     async checkpoint(source) {
-      const { rows } = await pool.query<{ next: string }>(
-        'select next from retention.checkpoints where source = $1',
+      const { rows } = await pool.query<{ next: string; mark: string | null }>(
+        'select next, mark from retention.checkpoints where source = $1',
         [source],
       );
-      return Number(rows[0]?.next ?? 0);
+      const [row] = rows;
+      return row === undefined ? { next: 0, mark: null } : { ...row, next: Number(row.next) };
     },
 
-    async note(source, events, next) {
+    async note(source, events, to) {
       for (const event of events) gather(event);
-      checkpoints.set(source, next);
+      checkpoints.set(source, to);
       if (begun.size + brought.size + waiting.size > gatheredStreamsMax) await write();
       else arm();
     },
@@ -286,14 +290,14 @@ with begun as (
   from unnest($3::text[], $4::timestamptz[], $5::boolean[]) as b(stream, at, is_waiting)
   where d.stream = b.stream and (d.checked_at is not null or b.is_waiting) and d.next_check_at > b.at
 )
-insert into retention.checkpoints (source, next) select * from unnest($6::text[], $7::bigint[])
-on conflict (source) do update set next = excluded.next`;
+insert into retention.checkpoints (source, next, mark) select * from unnest($6::text[], $7::bigint[], $8::text[])
+on conflict (source) do update set next = excluded.next, mark = excluded.mark`;
 
 function noteValues(gathered: {
   begun: Map<string, number>;
   brought: Map<string, number>;
   waiting: Map<string, number>;
-  checkpoints: Map<string, number>;
+  checkpoints: Map<string, Checkpoint>;
 }): unknown[] {
   const times = (atMs: Map<string, number>) => {
     // In one order in every process, so that two of them cannot deadlock.
@@ -310,7 +314,8 @@ function noteValues(gathered: {
     ...sorted,
     sorted[0].map((stream) => waiting.has(stream)),
     [...checkpoints.keys()],
-    [...checkpoints.values()],
+    Array.from(checkpoints.values(), ({ next }) => next),
+    Array.from(checkpoints.values(), ({ mark }) => mark),
   ];
 }
 

@@ -3,7 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createBroker } from '#infra/kafka/broker.ts';
 import { jsonCodec } from '#infra/kafka/codec.ts';
 import { toMessage } from '#infra/kafka/envelope.ts';
+import type { OutgoingMessage } from '#infra/kafka/port.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
+import type { Topics } from '#infra/kafka/topics.ts';
 import type { ArchiveVersion } from '#services/retention/archive.ts';
 import { eventually } from '#test/eventually.ts';
 import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
@@ -378,6 +380,41 @@ it('events that come by Kafka, junk between them, lead to the same', async () =>
   await eventually(async () =>
     expect(await retention.registry.metrics()).toMatch(/modelog_retention_lag_events 0/),
   );
+});
+
+it('a topic that was made anew while nobody read it is read from its beginning, also where it is longer', async () => {
+  await registry.model('churn', 4);
+  const events = await registry.commandApi.log.readAll(0, 100, { tenant: null, modelsOnly: true });
+  const broker = createBroker({ brokers: kafkaBrokers(), clientId: 'test', log: silent });
+  const junk = { key: events[0]!.stream, value: 'junk', headers: { ce_type: 'junk' } };
+  const messages = await Promise.all(events.map((event) => toMessage(event, jsonCodec())));
+  /** Reads a topic of just these until the last one is written down as read. */
+  async function readAll(topics: Topics, sent: readonly OutgoingMessage[]): Promise<void> {
+    await broker.ensureTopics([topics.modelLifecycle]);
+    const producer = await broker.createProducer();
+    await producer.send(topics.modelLifecycle.topic, sent);
+    await producer.close();
+    const retention = registry.retention({ kafka: { broker, topics, groupPrefix: topicPrefix() } });
+    await eventually(async () => {
+      const { rows } = await registry.pool.query(
+        'select from retention.checkpoints where source like $1 and next = $2',
+        [`${topics.modelLifecycle.topic}/%`, sent.length],
+      );
+      expect(rows).toHaveLength(1);
+    });
+    await retention.stop();
+  }
+  const before = topicsOf(topicPrefix());
+  await readAll(before, [junk, junk]);
+  const anew = topicsOf(topicPrefix());
+  // as if it had the same name, which Kafka gives free only some time after a deletion
+  await registry.pool.query('update retention.checkpoints set source = replace(source, $1, $2)', [
+    before.modelLifecycle.topic,
+    anew.modelLifecycle.topic,
+  ]);
+  await readAll(anew, messages);
+  const { rows } = await registry.pool.query('select from retention.due');
+  expect(rows).toHaveLength(1);
 });
 
 it('nobody but a service says that retention archived', async () => {
