@@ -174,7 +174,7 @@ export async function serveHttp(
     ]);
 
   await documentRoutes(server, service.title, version);
-  await operationRoutes(server, {
+  operationRoutes(server, {
     service: service.name,
     version,
     registry,

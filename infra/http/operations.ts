@@ -1,9 +1,9 @@
 // The routes that every service has: health, readiness, metrics, and the reference of its API.
 import fastifySwagger from '@fastify/swagger';
-import scalar from '@scalar/fastify-api-reference';
 import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import { problemCodes, statusOf } from './problems.ts';
+import { referencePage } from './reference-page.ts';
 import type { HttpServer } from './server.ts';
 
 /** A dependency as `/health` shows it. */
@@ -83,10 +83,7 @@ export async function documentRoutes(
   });
 }
 
-export async function operationRoutes(
-  server: HttpServer,
-  options: OperationsOptions,
-): Promise<void> {
+export function operationRoutes(server: HttpServer, options: OperationsOptions): void {
   const { service, version, registry } = options;
   const open = { permission: 'open' } as const;
   const loopback = { permission: 'loopback' } as const;
@@ -109,5 +106,5 @@ export async function operationRoutes(
     );
 
   server.get('/openapi.json', { config: open, schema: hide }, () => server.swagger());
-  await server.register(scalar, { routePrefix: '/docs', configuration: { url: '/openapi.json' } });
+  referencePage(server);
 }

@@ -78,6 +78,11 @@ describe('a stranger', () => {
     for (const path of ['/health', '/ready', '/openapi.json', '/metrics'])
       expect((await api.ask('GET', path, { key: null })).status, path).toBe(200);
     expect((await api.ask('GET', '/docs', { key: null })).status).toBeLessThan(400);
+    const page = await fetch(new URL('/docs/', api.address));
+    expect(page.headers.get('content-type')).toContain('text/html');
+    const script = /<script src="([^"]+)"/.exec(await page.text())![1]!;
+    expect((await fetch(new URL(script, page.url))).status).toBe(200);
+    expect((await api.ask('GET', '/docs/other', { key: null })).status).toBe(404);
     const open = api.routes.filter(({ permission }) => permission === 'open');
     const unexpected = open.filter(
       ({ url }) => !/^\/(health|ready|openapi\.json|docs(\/.*)?)$/.test(url),

@@ -107,7 +107,7 @@ export async function openApi(
       routes.push({ method, url: route.url, permission: route.config!.permission! });
   });
   await documentRoutes(server, 'Modelog', '0');
-  await operationRoutes(server, {
+  operationRoutes(server, {
     service: 'command-api',
     version: '0',
     registry,

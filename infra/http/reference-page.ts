@@ -1,0 +1,36 @@
+// The page that shows the API to people. The library that draws it takes 20 MB of memory, so it is loaded when somebody looks.
+import fastify from 'fastify';
+import type { FastifyInstance } from 'fastify';
+import type { HttpServer } from './server.ts';
+
+const path = '/docs';
+/** What the browser needs to know of an answer; what concerns the connection is this server's own. */
+const shownHeaders = ['content-type', 'location', 'cache-control', 'etag'] as const;
+
+async function openPage(): Promise<FastifyInstance> {
+  const { default: scalar } = await import('@scalar/fastify-api-reference');
+  const page = fastify();
+  await page.register(scalar, { routePrefix: path, configuration: { url: '/openapi.json' } });
+  await page.ready();
+  return page;
+}
+
+/** Adds `/docs` and what lies under it, open to everybody. */
+export function referencePage(server: HttpServer): void {
+  let opening: Promise<FastifyInstance> | null = null;
+  for (const url of [path, `${path}/*`])
+    server.get(
+      url,
+      { config: { permission: 'open' }, schema: { hide: true } },
+      async (request, reply) => {
+        const page = await (opening ??= openPage());
+        const drawn = await page.inject({ method: 'GET', url: request.url });
+        if (drawn.statusCode === 404) return reply.callNotFound();
+        for (const name of shownHeaders) {
+          const value = drawn.headers[name];
+          if (value !== undefined) void reply.header(name, value);
+        }
+        return reply.code(drawn.statusCode).send(drawn.rawPayload);
+      },
+    );
+}
