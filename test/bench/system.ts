@@ -15,6 +15,7 @@ import { runDriver } from './run-driver.ts';
 import type { Bench } from './scenario.ts';
 
 const packageFile = fileURLToPath(new URL('../../package.json', import.meta.url));
+const sourceFile = /\.(ts|mjs)$/;
 /** The arguments of `npm start`, so that what is measured is what runs. */
 const startArguments = (): string[] => {
   const { scripts } = JSON.parse(readFileSync(packageFile, 'utf8')) as {
@@ -23,7 +24,7 @@ const startArguments = (): string[] => {
   return scripts.start
     .split(' ')
     .slice(1)
-    .map((word) => (word.endsWith('.ts') ? join(dirname(packageFile), word) : word));
+    .map((word) => (sourceFile.test(word) ? join(dirname(packageFile), word) : word));
 };
 const hello = fileURLToPath(import.meta.resolve('./hello.ts'));
 
