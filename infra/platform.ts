@@ -107,7 +107,7 @@ export async function openReaderPlatform(options: {
     failpoint,
     onError: (error) => logger.warn({ err: error }, 'the log connection broke'),
   });
-  const kafka = openKafka({
+  const kafka = await openKafka({
     brokers: config.KAFKA_BROKERS,
     clientId: name,
     schemaRegistryUrl,

@@ -1,14 +1,5 @@
-// An event's data as bytes: JSON, or Avro in Confluent's wire format when a schema registry is set.
-import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
-import avro from 'avsc';
-import { AssertionFailed } from '#events/decider.ts';
-import { isEventType } from '#events/catalogue.ts';
-import type { EventType } from '#events/catalogue.ts';
+// An event's data as bytes: JSON here, or Avro in Confluent's wire format (`avro-codec.ts`) when a schema registry is set.
 import type { RecordedEvent } from '#events/envelope.ts';
-import { avroFormOf, subjectOf } from './avro-schemas.ts';
-import type { AvroForm } from './avro-schemas.ts';
-import { withDeadline } from './deadline.ts';
-import { BrokerFailure } from './port.ts';
 import { UndecodableMessage } from './undecodable.ts';
 
 export type EventCodec = {
@@ -22,12 +13,7 @@ export type EventCodec = {
 };
 
 /** First byte of Confluent's wire format; JSON cannot begin with it. */
-const avroMagicByte = 0;
-/** Magic byte and schema id. */
-const avroPrefixBytes = 5;
-const longBytes = 8;
-const registryDeadlineMs = 5_000;
-const notFound = 404;
+export const avroMagicByte = 0;
 
 export function jsonCodec(): EventCodec {
   return {
@@ -43,103 +29,7 @@ export function jsonCodec(): EventCodec {
   };
 }
 
-/**
- * Avro by a Confluent-compatible registry. Nothing is registered here: `npm run schemas` does that.
- * @param topic the topic whose subjects events are written by
- */
-export function avroCodec({ url, topic }: { url: string; topic: string }): EventCodec {
-  const long = wholeLong();
-  const registry = new SchemaRegistry(
-    { host: url, retry: { retries: 0 } },
-    { [SchemaType.AVRO]: { typeHook: (schema) => (schema === 'long' ? long : undefined) } },
-  );
-  const forms = new Map<EventType, AvroForm>();
-  const schemaIds = new Map<EventType, number>();
-
-  const formOf = (type: EventType): AvroForm => {
-    const known = forms.get(type) ?? avroFormOf(type);
-    forms.set(type, known);
-    return known;
-  };
-
-  const schemaIdOf = async (type: EventType): Promise<number> => {
-    const known = schemaIds.get(type);
-    if (known !== undefined) return known;
-    const subject = subjectOf(topic, type);
-    const found = registry.getRegistryIdBySchema(subject, {
-      schema: JSON.stringify(formOf(type).type),
-    } as Parameters<typeof registry.getRegistryIdBySchema>[1]);
-    try {
-      const id = await withDeadline(found, registryDeadlineMs, 'asking the schema registry');
-      schemaIds.set(type, id);
-      return id;
-    } catch (error) {
-      throw new BrokerFailure(
-        `the schema of ${type} is not registered as ${subject}, or the registry does not answer ` +
-          `(${messageOf(error)}): run "npm run schemas"`,
-        { retryable: true, cause: error },
-      );
-    }
-  };
-
-  return {
-    encode: async ({ type, data }) => {
-      if (!isEventType(type)) throw new AssertionFailed(`no schema for the event type ${type}`);
-      return registry.encode(await schemaIdOf(type), formOf(type).toAvro(data));
-    },
-    decode: async (type, value) => {
-      if (value[0] !== avroMagicByte) return parseObject(value);
-      if (value.length < avroPrefixBytes)
-        throw new UndecodableMessage('bad_value', 'it ends within the schema id');
-      await loadSchema(registry, value.readInt32BE(1));
-      try {
-        const decoded: unknown = await registry.decode(value);
-        const data = isEventType(type) ? formOf(type).fromAvro(decoded) : toPlain(decoded);
-        return asObject(data);
-      } catch (error) {
-        throw undecodable(error);
-      }
-    },
-  };
-}
-
-/** avsc's own long refuses the largest whole number that JSON can say, and an event that holds it could not be sent. */
-const wholeLong = () =>
-  avro.types.LongType.__with({
-    isValid: Number.isSafeInteger,
-    compare: (one: number, other: number) => one - other,
-    toJSON: (number: number) => number,
-    fromJSON: (number: number) => number,
-    toBuffer: (number: number) => {
-      const bytes = Buffer.alloc(longBytes);
-      bytes.writeBigInt64LE(BigInt(number));
-      return bytes;
-    },
-    fromBuffer: (bytes: Buffer) => {
-      const number = Number(bytes.readBigInt64LE());
-      if (!Number.isSafeInteger(number)) throw new RangeError('a whole number is beyond 2^53');
-      return number;
-    },
-  });
-
-async function loadSchema(registry: SchemaRegistry, id: number): Promise<void> {
-  try {
-    const loaded = Promise.resolve(registry.getSchema(id));
-    await withDeadline(loaded, registryDeadlineMs, 'asking the schema registry');
-  } catch (error) {
-    if ((error as { status?: unknown }).status === notFound)
-      throw new UndecodableMessage('unknown_schema', `its schema ${id} is not registered`, error);
-    throw new BrokerFailure(`schema ${id} could not be had: ${messageOf(error)}`, {
-      retryable: true,
-      cause: error,
-    });
-  }
-}
-
-/** Avro records, maps and bytes of a foreign writer as what JSON can say. */
-const toPlain = (decoded: unknown): unknown => JSON.parse(JSON.stringify(decoded)) as unknown;
-
-function parseObject(value: Buffer): Record<string, unknown> {
+export function parseObject(value: Buffer): Record<string, unknown> {
   try {
     return asObject(JSON.parse(strictText.decode(value)));
   } catch (error) {
@@ -149,16 +39,16 @@ function parseObject(value: Buffer): Record<string, unknown> {
 
 const strictText = new TextDecoder('utf-8', { fatal: true });
 
-function asObject(data: unknown): Record<string, unknown> {
+export function asObject(data: unknown): Record<string, unknown> {
   if (typeof data !== 'object' || data === null || Array.isArray(data))
     throw new UndecodableMessage('bad_value', 'its value is no object');
   return data as Record<string, unknown>;
 }
 
-const messageOf = (error: unknown): string =>
+export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
-const undecodable = (error: unknown): UndecodableMessage =>
+export const undecodable = (error: unknown): UndecodableMessage =>
   error instanceof UndecodableMessage
     ? error
     : new UndecodableMessage('bad_value', `its value cannot be read: ${messageOf(error)}`, error);

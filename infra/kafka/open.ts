@@ -1,7 +1,6 @@
 // Kafka as a service uses it: the broker, the topics' names, and how values are written.
 import type { Logger } from '#infra/telemetry/logger.ts';
-import { createBroker } from './broker.ts';
-import { avroCodec, jsonCodec } from './codec.ts';
+import { jsonCodec } from './codec.ts';
 import type { EventCodec } from './codec.ts';
 import type { Broker, BrokerFailure } from './port.ts';
 import { topicsOf } from './topics.ts';
@@ -27,24 +26,28 @@ export type Kafka = {
   onCrash: (error: BrokerFailure) => void;
 };
 
-/** Connects to nothing yet; whoever uses it does. Null where no brokers are given. */
-export function openKafka(
+/**
+ * Connects to nothing yet; whoever uses it does. Null where no brokers are given: the client and what writes Avro take 15 MB of
+ * each thread, and are loaded where they are used.
+ */
+export async function openKafka(
   options: Omit<KafkaSettings, 'brokers'> & {
     brokers: string[] | null | undefined;
     logger: Logger;
     onCrash: (error: BrokerFailure) => void;
   },
-): Kafka | null {
+): Promise<Kafka | null> {
   const { brokers, clientId, schemaRegistryUrl, topicPrefix, logger, onCrash } = options;
   if (!brokers) return null;
   const topics = topicsOf(topicPrefix);
+  const { createBroker } = await import('./broker.ts');
+  const codecOf = async (url: string): Promise<EventCodec> =>
+    (await import('./avro-codec.ts')).avroCodec({ url, topic: topics.modelLifecycle.topic });
   return {
     settings: { brokers, clientId, schemaRegistryUrl, topicPrefix },
     broker: createBroker({ brokers, clientId, log: logger }),
     topics,
-    codec: schemaRegistryUrl
-      ? avroCodec({ url: schemaRegistryUrl, topic: topics.modelLifecycle.topic })
-      : jsonCodec(),
+    codec: schemaRegistryUrl ? await codecOf(schemaRegistryUrl) : jsonCodec(),
     groupPrefix: topicPrefix,
     onCrash,
   };

@@ -26,7 +26,7 @@ await runService(async () => {
     logger,
     migrations: [logMigrations],
   });
-  const kafka = openKafka({
+  const kafka = await openKafka({
     brokers: config.KAFKA_BROKERS,
     clientId: 'modelog-command-api',
     schemaRegistryUrl: config.SCHEMA_REGISTRY_URL,

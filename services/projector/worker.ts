@@ -53,7 +53,7 @@ const projection: Projection = startProjection({
   writer,
   kafka:
     settings.kafka &&
-    openKafka({ ...settings.kafka, logger, onCrash: (crashed) => post({ crashed }) }),
+    (await openKafka({ ...settings.kafka, logger, onCrash: (crashed) => post({ crashed }) })),
   owner: randomUUID(),
   failpoint,
   observer,

@@ -65,7 +65,7 @@ await runService(async () => {
       migrations: [logMigrations, viewsMigrations, retentionMigrations],
     });
     closing.push(platform.close);
-    const kafka = openKafka({
+    const kafka = await openKafka({
       brokers: parts.kafkaBrokers,
       clientId: 'modelog',
       schemaRegistryUrl: parts.schemaRegistryUrl,

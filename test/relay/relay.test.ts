@@ -14,7 +14,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { EventLog } from '#events/log.ts';
 import { modelStream } from '#events/names.ts';
-import { avroCodec } from '#infra/kafka/codec.ts';
+import { avroCodec } from '#infra/kafka/avro-codec.ts';
 import { registerSchemas } from '#infra/kafka/register-schemas.ts';
 import type { TopicSpec } from '#infra/kafka/port.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
