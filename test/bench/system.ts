@@ -16,12 +16,12 @@ import type { Bench } from './scenario.ts';
 
 const packageFile = fileURLToPath(new URL('../../package.json', import.meta.url));
 const sourceFile = /\.(ts|mjs)$/;
-/** The arguments of `npm start`, so that what is measured is what runs. */
-const startArguments = (): string[] => {
+/** The arguments of `npm start` or `npm run projector`, so that what is measured is what runs. */
+export const scriptArguments = (script: 'start' | 'projector'): string[] => {
   const { scripts } = JSON.parse(readFileSync(packageFile, 'utf8')) as {
-    scripts: { start: string };
+    scripts: Record<typeof script, string>;
   };
-  return scripts.start
+  return scripts[script]
     .split(' ')
     .slice(1)
     .map((word) => (sourceFile.test(word) ? join(dirname(packageFile), word) : word));
@@ -102,7 +102,7 @@ export async function startSystem(
     const logFile = join(dataDir, 'system.log');
     const server = await spawnServer({
       program: process.execPath,
-      args: [...startArguments(), ...(kafka ? ['--kafka'] : [])],
+      args: [...scriptArguments('start'), ...(kafka ? ['--kafka'] : [])],
       environment,
       workingDir: dataDir,
       logFile,

@@ -1,11 +1,10 @@
 // How fast all views are made anew from the log, while the system serves.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { waitUntilCaughtUp } from '../lag.ts';
 import { fill } from '../load.ts';
 import { format, verdictOf, verdictOfLeast, type Scenario } from '../scenario.ts';
-import { startSystem } from '../system.ts';
+import { scriptArguments, startSystem } from '../system.ts';
 
 const mustRate = 15_000;
 const aimRate = 30_000;
@@ -13,8 +12,6 @@ const aimRate = 30_000;
 const commandsPerSecondOfRun = 5_000;
 const catchUpTimeoutMs = 300_000;
 const rebuildTimeoutMs = 900_000;
-
-const projector = fileURLToPath(import.meta.resolve('#services/projector/main.ts'));
 
 export const rebuild: Scenario = {
   name: 'rebuild',
@@ -28,7 +25,7 @@ export const rebuild: Scenario = {
     bench.say(`rebuilding all views of ${format(events)} events`);
     const startMs = performance.now();
     // The whole command counts: its start, the fold, the comparison and the switch.
-    const child = spawn(process.execPath, [projector, 'rebuild', 'all'], {
+    const child = spawn(process.execPath, [...scriptArguments('projector'), 'rebuild', 'all'], {
       env: system.environment,
       stdio: ['ignore', 'inherit', 'inherit'],
       signal: bench.signal,
