@@ -34,6 +34,20 @@ export type Relatives = {
   ) => Promise<{ children: Child[]; areAll: boolean }>;
 };
 
+/**
+ * Children by the keys `$1` of their parents. They are found before they are put in order: where the planner does not know the
+ * keys, it would go through all versions in that order to come to the limit.
+ */
+export const childrenText = `
+  with named as materialized (
+    select model_id, number, label, parents, state from views.versions_gN where parents && $1::text[])
+  select v.model_id, m.name as model_name, v.number, v.label, v.parents,
+    case when row_number() over (order by v.model_id, v.number) <= $6 then v.state end as state
+  from named v,
+    lateral (select tenant, name, team, project from views.models_gN where model_id = v.model_id limit 1) m
+  where m.tenant = $2 and ($3::text[] is null or m.team = any($3) or m.project = any($4))
+  order by v.model_id, v.number limit $5`;
+
 export function openRelatives(reader: Reader): Relatives {
   return {
     async parents(caller, refs) {
@@ -77,13 +91,7 @@ export function openRelatives(reader: Reader): Relatives {
       type Row = Omit<Child, 'parent' | 'version'> & { parents: string[]; state: string | null };
       const rows = await reader.rows<Row>({
         name: 'children of versions',
-        text: `select v.model_id, m.name as model_name, v.number, v.label, v.parents,
-                 case when row_number() over (order by v.model_id, v.number) <= $6 then v.state end as state
-               from views.versions_gN v,
-                 lateral (select name, team, project from views.models_gN
-                   where model_id = v.model_id and tenant = $2 limit 1) m
-               where v.parents && $1::text[] and ($3::text[] is null or m.team = any($3) or m.project = any($4))
-               order by v.model_id, v.number limit $5`,
+        text: childrenText,
         values: [
           [...byKey.keys()],
           tenant,

@@ -16,5 +16,6 @@ create table views.versions_gN (
 -- ids are UUIDv7, so it also orders a tenant's versions by when they were made
 create index versions_of_a_tenant_by_id_gN on views.versions_gN (tenant, version_id);
 create index versions_of_a_model_by_label_gN on views.versions_gN (model_id, label) where label is not null;
--- for the children of a version; most versions name no parent, and cost nothing here
-create index versions_by_parent_gN on views.versions_gN using gin (parents) where parents is not null;
+-- For the children of a version; most versions name no parent, and cost nothing here. Entries go in at once: each of the up to a
+-- thousand keys of a question would be looked for in the whole list of those that are still to go in.
+create index versions_by_parent_gN on views.versions_gN using gin (parents) with (fastupdate = off) where parents is not null;
