@@ -1,7 +1,6 @@
 // The models of a tenant by what they are listed by, in columns: a list looks through a hundred thousand of them in a millisecond.
 import type { Scope } from '#events/access.ts';
 import { namesOf } from '#events/access.ts';
-import { modelStream } from '#events/names.ts';
 import { stages } from '#events/model/shapes.ts';
 import { compareTexts } from './lists.ts';
 import { tagAsked } from './listed-model.ts';
@@ -16,7 +15,7 @@ const firstRows = 16;
 const sortedMax = 1_000;
 /** What memory it takes, as measured: the columns of a tenant, a model in them, and each tag that it has. */
 const columnsBytes = 6_000;
-const modelBytes = 420;
+const modelBytes = 270;
 const tagBytes = 16;
 /** Facts by which a model is listed if it has the very text. */
 const textFacts = ['framework', 'team', 'project', 'model_type', 'task', 'category'] as const;
@@ -68,7 +67,6 @@ export class ModelColumns {
   readonly #names: string[] = [];
   readonly #byName = new RowsByName((row) => this.#names[row]!);
   readonly #ids: string[] = [];
-  readonly #streams: string[] = [];
   readonly #tags: (readonly number[])[] = [];
   #count = 0;
   #tagCount = 0;
@@ -80,7 +78,6 @@ export class ModelColumns {
   }
 
   id = (row: Row): string => this.#ids[row]!;
-  stream = (row: Row): string => this.#streams[row]!;
   name = (row: Row): string => this.#names[row]!;
   position = (row: Row): number => this.#positions[row]!;
   streamVersion = (row: Row): number => this.#versions[row]!;
@@ -100,12 +97,8 @@ export class ModelColumns {
       this.#byName.note(row, known === 0);
     }
     this.#ids[row] = model.model_id;
-    this.#streams[row] ??= modelStream(model.tenant, model.model_id);
     for (const fact of textFacts) this.#putFact(row, fact, model[fact]);
-    const before = this.#tags[row] ?? noTags;
-    this.#tags[row] = this.#tagCodes(model.tags);
-    for (const code of before) this.#codes.release(code);
-    this.#tagCount += (this.#tags[row].length - before.length) / 2;
+    this.#putTags(row, model.tags);
   }
 
   /**
@@ -171,9 +164,10 @@ export class ModelColumns {
   #putFact(row: Row, fact: TextFact, text: string | null): void {
     const column = this.#facts[fact];
     const before = column[row]!;
+    // most changes of a model leave it as it is listed
+    if (this.#codes.isOf(before, text)) return;
     const code = this.#codes.take(text);
     this.#codes.release(before);
-    if (code === before) return;
     column[row] = code;
     const rows = this.#rows[fact];
     const left = rows.get(before);
@@ -183,6 +177,28 @@ export class ModelColumns {
     const joined = rows.get(code) ?? [];
     rows.set(code, joined);
     joined.splice(placeIn(joined, row), 0, row);
+  }
+
+  #putTags(row: Row, tags: ListedModel['tags']): void {
+    const before = (this.#tags[row] ??= noTags);
+    if (this.#areOf(before, tags)) return;
+    const codes = this.#tagCodes(tags);
+    for (const code of before) this.#codes.release(code);
+    this.#tags[row] = codes;
+    this.#tagCount += (codes.length - before.length) / 2;
+  }
+
+  /** Whether these are the codes of the tags, in their order: of each its key, and its key with its value. */
+  #areOf(codes: readonly number[], tags: ListedModel['tags']): boolean {
+    const keys = Object.keys(tags);
+    return (
+      codes.length === keys.length * 2 &&
+      keys.every((key, nth) => {
+        if (!this.#codes.isOf(codes[nth * 2], key)) return false;
+        const pair = this.#codes.text(codes[nth * 2 + 1]!);
+        return pair.length - key.length - 1 === tags[key]!.length && pair.endsWith(tags[key]!);
+      })
+    );
   }
 
   #tagCodes(tags: Readonly<Record<string, string>>): readonly number[] {

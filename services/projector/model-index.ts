@@ -1,5 +1,6 @@
 // All models in memory by what they are listed by, so that a list of them is found, and counted to its end, without the database.
 import type { Principal } from '#events/access.ts';
+import { modelStream } from '#events/names.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { ListedModel } from './listed-model.ts';
 import { pageOf, pageOfOrdered } from './lists.ts';
@@ -134,11 +135,14 @@ export function openModelIndex(
       const page = pageIn(columns, columns.find(query, sees), query, order);
       return {
         ...page,
-        rows: page.rows.map((row) => ({
-          stream: columns.stream(row),
-          model_id: columns.id(row),
-          stream_version: columns.streamVersion(row),
-        })),
+        rows: page.rows.map((row) => {
+          const model_id = columns.id(row);
+          return {
+            stream: modelStream(tenant, model_id),
+            model_id,
+            stream_version: columns.streamVersion(row),
+          };
+        }),
       };
     },
     close: () => {

@@ -39,6 +39,16 @@ export class TextCodes {
     return this.#codes.get(text);
   }
 
+  /** Whether the code is the text's. */
+  isOf(code: number | undefined, text: string | null): boolean {
+    return code === noText ? text === null : code !== undefined && this.#texts[code] === text;
+  }
+
+  /** The text of a code that a row has. */
+  text(code: number): string {
+    return this.#texts[code]!;
+  }
+
   /** About how much memory all this takes. */
   get bytes(): number {
     return this.#codes.size * textBytes + this.#characters;

@@ -306,7 +306,7 @@ describe('the index', () => {
 
 describe('memory', () => {
   test.each([
-    ['models', 300, (nth: number) => model(nth)],
+    ['models', 400, (nth: number) => model(nth)],
     ['tenants', 30, (nth: number) => model(1, { tenant: `tenant-${nth}` })],
     [
       'texts',
