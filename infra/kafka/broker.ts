@@ -28,6 +28,7 @@ import type {
   TopicPartition,
   TopicSpec,
 } from './port.ts';
+import { crc32c } from './crc32c.ts';
 import { decodeRecord, encodeRecord } from './records.ts';
 import type { RecordContext, RecordToWrite } from './records.ts';
 
@@ -643,7 +644,7 @@ function mendRequestQueue(): void {
 }
 
 /**
- * kafkajs's ways to write and read a record take more time than all else that becomes of an event. It loads them with the
+ * kafkajs's ways to write, read and sum up records take more time than all else that becomes of an event. It loads them with the
  * first request that needs them, and finds ours then.
  */
 function mendRecords(): void {
@@ -661,4 +662,5 @@ function mendRecords(): void {
     'kafkajs/src/protocol/recordBatch/record/v0/decoder.js',
     ({ buffer }: { buffer: Buffer }, context: RecordContext) => decodeRecord(buffer, context),
   );
+  replace('kafkajs/src/protocol/recordBatch/crc32C/index.js', crc32c);
 }

@@ -10,9 +10,11 @@ import {
   property,
   record,
   string,
+  uint8Array,
 } from 'fast-check';
 import { expect, test } from 'vitest';
 import { createBroker } from '#infra/kafka/broker.ts';
+import { crc32c } from '#infra/kafka/crc32c.ts';
 import { decodeRecord, encodeRecord } from '#infra/kafka/records.ts';
 import type { ReadRecord, RecordContext, RecordToWrite } from '#infra/kafka/records.ts';
 
@@ -26,6 +28,10 @@ const decodeByKafkajs = load(`${folder}/decoder.js`) as Decode;
 const Decoder = load('kafkajs/src/protocol/decoder.js') as new (bytes: Buffer) => {
   readVarIntBytes: () => Buffer;
 };
+
+const sumByKafkajs = load('kafkajs/src/protocol/recordBatch/crc32C/index.js') as (
+  bytes: Uint8Array,
+) => number;
 
 const text = string({ unit: 'binary', maxLength: 200 });
 const bytes = text.map((characters) => Buffer.from(characters));
@@ -45,6 +51,16 @@ const anyContext = record({
   maxTimestamp: integer({ min: 0, max: 2 ** 45 }).map(String),
   timestampType: integer({ min: 0, max: 1 }),
   magicByte: integer({ min: 2, max: 2 }),
+});
+
+test('a batch is summed up as kafkajs sums it up, whatever its length', () => {
+  assert(
+    property(uint8Array({ maxLength: 300 }), (summed) => {
+      expect(crc32c(summed)).toBe(sumByKafkajs(summed));
+    }),
+  );
+  // what every implementation makes of these digits
+  expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
 });
 
 test('a record is written as kafkajs writes it, and read as kafkajs reads it', () => {
