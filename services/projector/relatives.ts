@@ -1,4 +1,5 @@
 // Finds what versions were made from, and what was made from them, as far as the caller may see.
+import { LRUCache } from 'lru-cache';
 import { maySee, namesOf } from '#events/access.ts';
 import type { Place } from '#events/access.ts';
 import { keysAsParent } from '#events/model/lineage.ts';
@@ -8,6 +9,9 @@ import { isDigits } from '#events/names.ts';
 import type { Caller } from './answers.ts';
 import { integerMax } from './find.ts';
 import type { Reader } from './reader.ts';
+
+/** Of what was read, so many characters are kept with what they say: some two thousand versions. */
+const readCharactersMax = 4_000_000;
 
 /** A version and the name that its model has now. */
 export type Relative = { model_id: string; model_name: string; version: Version };
@@ -49,6 +53,25 @@ export const childrenText = `
   order by v.model_id, v.number limit $5`;
 
 export function openRelatives(reader: Reader): Relatives {
+  /** By the text in its row: whoever looks at lineages looks at the same versions again, and they are found in each other's. */
+  const read = new LRUCache<string, Version>({
+    maxSize: readCharactersMax,
+    sizeCalculation: (_, state) => state.length,
+  });
+
+  function versionOf(state: string): Version {
+    const known = read.get(state);
+    if (known !== undefined) return known;
+    const version = JSON.parse(state) as Version;
+    read.set(state, version);
+    return version;
+  }
+
+  function relativeOf(model_name: string, state: string): Relative {
+    const version = versionOf(state);
+    return { model_id: version.facts.model_id, model_name, version };
+  }
+
   return {
     async parents(caller, refs) {
       const found: (Relative | null)[] = refs.map(() => null);
@@ -102,7 +125,7 @@ export function openRelatives(reader: Reader): Relatives {
         ],
       });
       const children = rows.slice(0, most.named).flatMap(({ parents, state, ...child }) => {
-        const version = state === null ? null : (JSON.parse(state) as Version);
+        const version = state === null ? null : versionOf(state);
         const named = new Set(parents.map((key) => byKey.get(key)));
         return of
           .filter((parent) => named.has(parent))
@@ -120,8 +143,3 @@ export const parentsByKey = (tenant: string, of: readonly Relative[]): Map<strin
       keysAsParent(tenant, parent.version.facts, parent.model_name).map((key) => [key, parent]),
     ),
   );
-
-function relativeOf(model_name: string, state: string): Relative {
-  const version = JSON.parse(state) as Version;
-  return { model_id: version.facts.model_id, model_name, version };
-}
