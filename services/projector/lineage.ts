@@ -23,21 +23,42 @@ export type Lineage = { nodes: Node[]; edges: Edge[]; truncated: Truncated[] };
 const idOf = ({ version }: Relative): string => `version:${version.facts.version_id}`;
 const nameOf = ({ model_name, number, label }: Child): string => `${model_name}/${label ?? number}`;
 
+const newSet = (): Set<string> => new Set();
+const newMap = <Value>(): Map<string, Value> => new Map();
+
+/** What is there by the key, made where nothing is. */
+function within<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  const there = map.get(key);
+  if (there !== undefined) return there;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
 function openGraph(caller: Caller) {
   const nodes = new Map<string, Node>();
-  const edges = new Map<string, Edge>();
-  const truncated = new Map<string, Truncated>();
+  const edges: Edge[] = [];
+  /** The types of the edges that there are, by where they lead from and to. */
+  const connected = new Map<string, Map<string, Set<string>>>();
+  const truncated: Truncated[] = [];
+  /** The same, by node and by what lies beyond it. */
+  const truncatedAt = new Map<string, Map<string, Truncated>>();
   const versionByKey = new Map<string, string>();
   let versions = 0;
 
-  const connect = (from: string, to: string, type: string): void =>
-    void edges.set(JSON.stringify([from, to, type]), { from, to, type });
+  function connect(from: string, to: string, type: string): void {
+    const types = within(within(connected, from, newMap<Set<string>>), to, newSet);
+    if (types.has(type)) return;
+    types.add(type);
+    edges.push({ from, to, type });
+  }
 
   function beyond(node: string, what: string): Truncated {
-    const key = JSON.stringify([node, what]);
-    const there = truncated.get(key) ?? { node, what, names: [], more: false };
-    truncated.set(key, there);
-    return there;
+    return within(within(truncatedAt, node, newMap<Truncated>), what, () => {
+      const made = { node, what, names: [], more: false };
+      truncated.push(made);
+      return made;
+    });
   }
 
   function truncate(node: string, what: string, name: string): void {
@@ -112,8 +133,8 @@ function openGraph(caller: Caller) {
     descend: (parent: string, child: string): void => connect(parent, child, 'parent_of'),
     drawn: (): Lineage => ({
       nodes: [...nodes.values()],
-      edges: [...edges.values()],
-      truncated: [...truncated.values()],
+      edges,
+      truncated,
     }),
   };
 }

@@ -124,11 +124,12 @@ export function openRelatives(reader: Reader): Relatives {
           most.whole,
         ],
       });
+      const nthOf = new Map(of.map((parent, nth) => [parent, nth]));
       const children = rows.slice(0, most.named).flatMap(({ parents, state, ...child }) => {
         const version = state === null ? null : versionOf(state);
-        const named = new Set(parents.map((key) => byKey.get(key)));
-        return of
-          .filter((parent) => named.has(parent))
+        const named = new Set(parents.flatMap((key) => byKey.get(key) ?? []));
+        return [...named]
+          .toSorted((one, other) => nthOf.get(one)! - nthOf.get(other)!)
           .map((parent) => ({ ...child, version, parent }));
       });
       return { children, areAll: rows.length <= most.named };
