@@ -110,6 +110,9 @@ test('a frozen projector is taken over from, and does no harm when it wakes', as
 
 test('a projector whose connections are cut goes on by itself', async () => {
   startProjector();
+  // one that cannot start says so and ends, to be started anew
+  await liveAModel(registry, 'first');
+  await eventually(isComplete, patience);
   const admin = new Client({ connectionString: registry.url });
   await admin.connect();
   for (let nth = 0; nth < 10; nth++) {
