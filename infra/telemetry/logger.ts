@@ -15,6 +15,8 @@ export function openLogger(level: LogLevel): Logger {
       'req.headers["x-api-key"]',
       '*.password',
       '*.connectionString',
+      // pg hangs a broken connection on its error, whole, with the key that cancels its queries
+      'err.client',
     ],
   };
   return process.stdout.isTTY
