@@ -1,4 +1,4 @@
-// The page that shows the API to people. The library that draws it takes 20 MB of memory, so it is loaded when somebody looks.
+// The page that shows the API to people. The library that draws it takes 30 MB of memory, so it is loaded when somebody looks.
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import type { HttpServer } from './server.ts';
@@ -23,7 +23,11 @@ export function referencePage(server: HttpServer): void {
       url,
       { config: { permission: 'open' }, schema: { hide: true } },
       async (request, reply) => {
-        const page = await (opening ??= openPage());
+        opening ??= openPage().catch((error: unknown) => {
+          opening = null;
+          throw error;
+        });
+        const page = await opening;
         const drawn = await page.inject({ method: 'GET', url: request.url });
         if (drawn.statusCode === 404) return reply.callNotFound();
         for (const name of shownHeaders) {

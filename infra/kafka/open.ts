@@ -27,8 +27,8 @@ export type Kafka = {
 };
 
 /**
- * Connects to nothing yet; whoever uses it does. Null where no brokers are given: the client and what writes Avro take 15 MB of
- * each thread, and are loaded where they are used.
+ * Connects to nothing yet; whoever uses it does. Null where no brokers are given: the client and what writes Avro take some
+ * 15 MB, and are loaded where they are used.
  */
 export async function openKafka(
   options: Omit<KafkaSettings, 'brokers'> & {

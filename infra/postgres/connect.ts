@@ -42,12 +42,19 @@ export function connection(options: ConnectOptions): ClientConfig {
   };
 }
 
+/** Tells of idle connections that break, but for those of a pool that is being ended: its server may end just then. */
+export function tellOfBroken(pool: Pool, onError: (error: Error) => void): void {
+  pool.on('error', (error) => {
+    if (!pool.ending) onError(error);
+  });
+}
+
 /** A pool; an idle connection that breaks is told to `onError` and replaced. */
 export function openPool(
   options: ConnectOptions & { size: number; onError: (error: Error) => void },
 ): Pool {
   const pool = new Pool({ ...connection(options), max: options.size, idleTimeoutMillis: 30_000 });
-  pool.on('error', options.onError);
+  tellOfBroken(pool, options.onError);
   return pool;
 }
 

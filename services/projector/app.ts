@@ -9,6 +9,7 @@ import type { HttpServer } from '#infra/http/server.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
+import { tellOfBroken } from '#infra/postgres/connect.ts';
 import type { HeadFollower } from '#infra/postgres/tail.ts';
 import type { LogLevel } from '#infra/telemetry/log-levels.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
@@ -83,7 +84,7 @@ export function projectorApp(deps: {
     }),
     max: readConnectionsMax,
   });
-  readPool.on('error', onError);
+  tellOfBroken(readPool, onError);
   const answers = openAnswers();
   const head = openHead({ url: databaseUrl, onError });
   const reader = openReader(readPool, head.log, () => {

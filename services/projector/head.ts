@@ -1,7 +1,7 @@
 // Asks the log how far it is: on connections of its own, so that no answer waits for other work, and every answer comes soon.
 import { Pool } from 'pg';
 import { LogUnavailable } from '#events/log.ts';
-import { connection, isTransient } from '#infra/postgres/connect.ts';
+import { connection, isTransient, tellOfBroken } from '#infra/postgres/connect.ts';
 import type { Transaction } from './writer.ts';
 
 /** The questions are of one row each. With the client's own second more, a dead database is noticed within 2 s. */
@@ -27,7 +27,7 @@ export function openHead(options: { url: string; onError: (error: Error) => void
     }),
     max: connectionsMax,
   });
-  pool.on('error', options.onError);
+  tellOfBroken(pool, options.onError);
   return {
     position: async () => {
       try {

@@ -23,18 +23,6 @@ export type Lineage = { nodes: Node[]; edges: Edge[]; truncated: Truncated[] };
 const idOf = ({ version }: Relative): string => `version:${version.facts.version_id}`;
 const nameOf = ({ model_name, number, label }: Child): string => `${model_name}/${label ?? number}`;
 
-const newSet = (): Set<string> => new Set();
-const newMap = <Value>(): Map<string, Value> => new Map();
-
-/** What is there by the key, made where nothing is. */
-function within<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
-  const there = map.get(key);
-  if (there !== undefined) return there;
-  const made = make();
-  map.set(key, made);
-  return made;
-}
-
 function openGraph(caller: Caller) {
   const nodes = new Map<string, Node>();
   const edges: Edge[] = [];
@@ -47,18 +35,22 @@ function openGraph(caller: Caller) {
   let versions = 0;
 
   function connect(from: string, to: string, type: string): void {
-    const types = within(within(connected, from, newMap<Set<string>>), to, newSet);
+    const types = connected
+      .getOrInsertComputed(from, () => new Map<string, Set<string>>())
+      .getOrInsertComputed(to, () => new Set());
     if (types.has(type)) return;
     types.add(type);
     edges.push({ from, to, type });
   }
 
   function beyond(node: string, what: string): Truncated {
-    return within(within(truncatedAt, node, newMap<Truncated>), what, () => {
-      const made = { node, what, names: [], more: false };
-      truncated.push(made);
-      return made;
-    });
+    return truncatedAt
+      .getOrInsertComputed(node, () => new Map<string, Truncated>())
+      .getOrInsertComputed(what, () => {
+        const made = { node, what, names: [], more: false };
+        truncated.push(made);
+        return made;
+      });
   }
 
   function truncate(node: string, what: string, name: string): void {
