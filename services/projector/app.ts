@@ -93,10 +93,9 @@ export function projectorApp(deps: {
   });
   const index = openModelIndex(reader, logger);
   const topic = (kafka?.topics ?? topicsOf()).modelLifecycle.topic;
-  const findHead = head.position;
   const findPosition = (): Promise<number> =>
     findViewPosition({ views: readPool, log: head.log, topic, onServing: reader.note });
-  const freshness = openFreshness({ findHead, findPosition });
+  const freshness = openFreshness({ findHead: head.find, findPosition });
   const metrics = projectorMetrics(registry, views, measure, (error) =>
     logger.warn({ err: error }, 'the views could not be measured'),
   );
@@ -115,12 +114,13 @@ export function projectorApp(deps: {
   const begun = Promise.withResolvers<void>();
 
   async function measure(): Promise<Measured> {
-    const [head, position] = [await findHead(), await findPosition()];
-    const [oldest] = head > position ? await log.readAll(position, 1) : [];
+    const end = (await head.find([])).position;
+    const position = await findPosition();
+    const [oldest] = end > position ? await log.readAll(position, 1) : [];
     const behindMs =
       oldest === undefined ? 0 : clock.now().getTime() - Date.parse(oldest.recorded_at);
     return {
-      lag: { events: Math.max(0, head - position), seconds: Math.max(0, behindMs / 1_000) },
+      lag: { events: Math.max(0, end - position), seconds: Math.max(0, behindMs / 1_000) },
       parkedStreams: await countParkedStreams(readPool),
       totals: await totalsNow(),
     };

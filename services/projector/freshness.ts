@@ -1,4 +1,5 @@
 // Makes reads as fresh as the log: a read waits until the views have what the log had when it came, or hears that they have not.
+// A read of one stream waits for nothing if the log has no more of that stream than its reader.
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Views further behind than this are not waited for: the read is answered at once, and says so. */
@@ -15,9 +16,17 @@ const positionWaitMs = 10_000;
 const samplesMax = 64;
 const sampleIntervalMs = 50;
 
+/** What the log had at one moment. */
+type LogNow = {
+  /** Of its last event. */
+  position: number;
+  /** Of each stream that was asked for, of how many events it is. */
+  versions: ReadonlyMap<string, number>;
+};
+
 /** What a read may rest on. */
-type Fresh = {
-  /** The views hold every event up to here. */
+export type Fresh = {
+  /** What is read holds every event up to here. */
   position: number;
   /** They were more than a second behind the log, and were not waited for. */
   isStale: boolean;
@@ -26,6 +35,8 @@ type Fresh = {
 export type Freshness = {
   /** Resolves when the views have what the log had at the time of the call, or when they are known to be far behind. */
   fresh: () => Promise<Fresh>;
+  /** The same for who has a stream at a version: where the log has no more of it either, nothing is waited for. */
+  freshOrUnchanged: (stream: string, version: number) => Promise<Fresh & { isUnchanged: boolean }>;
   /** What is known, without waiting for anything to happen. */
   eventual: () => Promise<Fresh>;
   /** Resolves when the views have the position; null when they do not in time. */
@@ -45,20 +56,25 @@ type Waiter = {
   deadline: number;
   resolve: (fresh: Fresh | null) => void;
 };
+/** Reads that are answered by one question. */
 type Group = {
-  answer: Promise<Fresh>;
-  resolve: (fresh: Fresh) => void;
+  /** Streams to ask about. */
+  streams: Set<string>;
+  log: Promise<LogNow>;
+  resolve: (log: LogNow) => void;
   reject: (error: unknown) => void;
+  /** For those who wait until the views have what the log has; null if nobody does. */
+  views: Promise<Fresh> | null;
 };
 
 function newGroup(): Group {
-  const { promise: answer, resolve, reject } = Promise.withResolvers<Fresh>();
-  return { answer, resolve, reject };
+  const { promise: log, resolve, reject } = Promise.withResolvers<LogNow>();
+  return { streams: new Set(), log, resolve, reject, views: null };
 }
 
-/** @param findPosition how far the views are, by the database; @param findHead the log's head now */
+/** @param findPosition how far the views are, by the database; @param findHead what the log has now, also of some streams */
 export function openFreshness(options: {
-  findHead: () => Promise<number>;
+  findHead: (streams: readonly string[]) => Promise<LogNow>;
   findPosition: () => Promise<number>;
 }): Freshness {
   const { findHead, findPosition } = options;
@@ -111,21 +127,36 @@ export function openFreshness(options: {
       next = null;
       askedAt = performance.now();
       try {
-        const head = await findHead();
-        seeHead(head);
-        // What was known when nobody asked says nothing about how far behind the views are now.
-        const isOld = performance.now() - knownAt > lookIntervalMs;
-        if (known < head && isOld && behindMs() > staleAfterMs) await look();
-        if (known >= head || behindMs() > staleAfterMs) group.resolve(now());
-        else
-          wait(head, staleAfterMs, (fresh) =>
-            group.resolve(fresh ?? { position: known, isStale: true }),
-          );
+        const log = await findHead([...group.streams]);
+        seeHead(log.position);
+        group.resolve(log);
       } catch (error) {
         group.reject(error);
       }
     }
     isAsking = false;
+  }
+
+  /** The next question, which also asks about a stream. */
+  function join(stream: string | null): Group {
+    const group = (next ??= newGroup());
+    if (stream !== null) group.streams.add(stream);
+    if (!isAsking) void ask();
+    return group;
+  }
+
+  /** Resolves when the views have what the log had, or are known to be far behind; once for all of a group. */
+  const viewsOf = (group: Group): Promise<Fresh> =>
+    (group.views ??= group.log.then(({ position }) => upTo(position)));
+
+  async function upTo(head: number): Promise<Fresh> {
+    // What was known when nobody asked says nothing about how far behind the views are now.
+    const isOld = performance.now() - knownAt > lookIntervalMs;
+    if (known < head && isOld && behindMs() > staleAfterMs) await look();
+    if (known >= head || behindMs() > staleAfterMs) return now();
+    return await new Promise((resolve) =>
+      wait(head, staleAfterMs, (fresh) => resolve(fresh ?? { position: known, isStale: true })),
+    );
   }
 
   function wait(position: number, ms: number, resolve: Waiter['resolve']): void {
@@ -158,10 +189,13 @@ export function openFreshness(options: {
   }
 
   return {
-    fresh: () => {
-      const group = (next ??= newGroup());
-      if (!isAsking) void ask();
-      return group.answer;
+    fresh: () => viewsOf(join(null)),
+    freshOrUnchanged: async (stream, version) => {
+      const group = join(stream);
+      const { position, versions } = await group.log;
+      return versions.get(stream) === version
+        ? { position, isStale: false, isUnchanged: true }
+        : { ...(await viewsOf(group)), isUnchanged: false };
     },
     eventual: async () => {
       if (performance.now() - knownAt > knownForMs) await look();

@@ -134,6 +134,16 @@ describe('a registry that answers from memory', () => {
     await admin.end();
   }
 
+  /** Keeps the projection from writing its next batch until what it returns is called. */
+  async function holdViews(): Promise<() => Promise<void>> {
+    const holder = new Client({ connectionString: registry.url });
+    // a test that fails leaves it to the end of its database
+    holder.on('error', () => undefined);
+    await holder.connect();
+    await holder.query('begin; select from views.offsets for update');
+    return () => holder.end();
+  }
+
   async function made(name: string, facts: object = {}): Promise<string> {
     const { body } = await registry.post('/models', { name, owner: 'ada', ...facts });
     return String(body['id']);
@@ -197,6 +207,41 @@ describe('a registry that answers from memory', () => {
     } finally {
       await other.stop();
     }
+  });
+
+  test('waits for no view to read a model that has not changed', async () => {
+    const { get, call, post } = registry;
+    const id = await made('m');
+    await post('/models/m/versions', { label: 'v1' });
+    await made('other');
+    const paths = ['/models/m', `/models/${id}`, '/models/m/versions', '/models/m/versions/v1'];
+    for (const path of [...paths, '/models/other']) await get(path);
+    const release = await holdViews();
+    const { body: written } = await call('PATCH', '/models/other', { description: 'later' });
+    for (const path of paths) {
+      const { body, headers } = await get(path);
+      expect([path, body['stale'], headers.get('x-stale')]).toEqual([path, undefined, null]);
+      expect(Number(headers.get('x-position'))).toBeGreaterThanOrEqual(Number(written['position']));
+    }
+    const behind = await get('/models/other');
+    expect([behind.headers.get('x-stale'), behind.body['description']]).toEqual(['true', null]);
+    await release();
+    await eventually(async () =>
+      expect((await get('/models/other')).body['description']).toBe('later'),
+    );
+  });
+
+  test('finds by a name whose it is now, also where the views lack that it was given up', async () => {
+    const { get, call } = registry;
+    const id = await made('m');
+    await get('/models/m');
+    const release = await holdViews();
+    await call('PATCH', '/models/m', { name: 'n' });
+    const second = await made('m');
+    const read = get('/models/m');
+    await release();
+    expect((await read).body['id']).toBe(second);
+    expect((await get('/models/n')).body['id']).toBe(id);
   });
 
   test('forgets what it knew when other tables serve', async () => {

@@ -9,16 +9,18 @@ function place() {
   const at = {
     head: 0,
     view: 0,
+    versions: {} as Record<string, number>,
     headQuestions: 0,
     headAnswers: [] as (() => void)[],
     isHeld: false,
   };
   const freshness = openFreshness({
-    findHead: async () => {
+    findHead: async (streams) => {
       at.headQuestions++;
       const { head } = at;
+      const versions = new Map(streams.map((stream) => [stream, at.versions[stream] ?? 0]));
       if (at.isHeld) await new Promise<void>((resolve) => at.headAnswers.push(resolve));
-      return head;
+      return { position: head, versions };
     },
     findPosition: async () => at.view,
   });
@@ -62,6 +64,29 @@ test('a read never joins a question about the head that is under way', async () 
     { position: 2, isStale: false },
   ]);
   expect(at.headQuestions).toBe(2);
+});
+
+test('a read of a stream that the log has no more of waits for nothing', async () => {
+  const { at, freshness } = place();
+  at.head = 9;
+  at.versions['model:default:1'] = 3;
+  expect(await freshness.freshOrUnchanged('model:default:1', 3)).toEqual({
+    position: 9,
+    isStale: false,
+    isUnchanged: true,
+  });
+});
+
+test('a read of a stream that the log has more of waits as any other', async () => {
+  const { at, freshness } = place();
+  at.head = 9;
+  at.versions['model:default:1'] = 4;
+  const others = [freshness.fresh(), freshness.freshOrUnchanged('model:default:1', 4)];
+  const read = freshness.freshOrUnchanged('model:default:1', 3);
+  await eventually(() => at.headQuestions === 2);
+  freshness.reached(9);
+  expect(await read).toEqual({ position: 9, isStale: false, isUnchanged: false });
+  expect(await Promise.all(others)).toMatchObject([{ position: 9 }, { isUnchanged: true }]);
 });
 
 test('a process that applies nothing itself finds out by the database', async () => {
@@ -117,12 +142,13 @@ test('a log that does not answer fails the reads that asked, and not those after
   const freshness = openFreshness({
     findHead: async () => {
       if (isDown) throw new Error('down');
-      return 0;
+      return { position: 0, versions: new Map() };
     },
     findPosition: async () => 0,
   });
   opened.push(freshness);
   await expect(freshness.fresh()).rejects.toThrow('down');
+  await expect(freshness.freshOrUnchanged('model:default:1', 1)).rejects.toThrow('down');
   isDown = false;
   expect(await freshness.fresh()).toEqual({ position: 0, isStale: false });
 });

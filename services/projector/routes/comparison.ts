@@ -6,8 +6,8 @@ import type { Version } from '#events/model/version-row.ts';
 import { asOfQuery } from '#infra/http/as-of-query.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import { freshnessQuery, waitUntilFresh } from './freshly.ts';
-import { filterText, pathPart, sendAbout, sendResource } from './reading.ts';
+import { freshnessQuery } from './freshly.ts';
+import { filterText, pathPart, recallFresh, sendAbout, sendResource } from './reading.ts';
 import type { Reading } from './reading.ts';
 import { openThen } from './then.ts';
 
@@ -94,7 +94,7 @@ function comparisonResource(place: Place, compared: readonly Version[], query: C
 }
 
 export function comparisonRoutes(server: HttpServer, reading: Reading): void {
-  const { find, freshness } = reading;
+  const { find } = reading;
   const then = openThen(reading);
 
   server.get(
@@ -120,8 +120,8 @@ export function comparisonRoutes(server: HttpServer, reading: Reading): void {
         const { place, versions } = await then.named(reply, principal, asked, as_of);
         return sendResource(reply, comparisonResource(place, versions, query));
       }
-      const position = await waitUntilFresh(freshness, query, reply);
-      return await sendAbout(reading, request, reply, { model, position }, async () => {
+      const kept = await recallFresh(reading, request, reply, model);
+      return await sendAbout(reading, request, reply, kept, async () => {
         const found = await Promise.all(
           names.map(async (version) => {
             const one = await find.version(principal, model, version);

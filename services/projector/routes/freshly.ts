@@ -2,7 +2,7 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Problem } from '#infra/http/problems.ts';
-import type { Freshness } from '../freshness.ts';
+import type { Fresh, Freshness } from '../freshness.ts';
 
 /** The query parameters of every read. */
 export const freshnessQuery = {
@@ -30,7 +30,16 @@ export async function waitUntilFresh(
       : await freshness.atLeast(min_position);
   if (fresh === null)
     throw new Problem('position_not_reached', { min_position, position: freshness.known() });
-  reply.header('x-position', fresh.position);
-  if (fresh.isStale) reply.header('x-stale', 'true');
+  sayFresh(reply, fresh);
   return fresh.position;
+}
+
+/** Whether a request asks for nothing else than what the log has. */
+export const isAsFreshAsLog = ({ consistency, min_position }: FreshnessQuery): boolean =>
+  min_position === undefined && consistency !== 'eventual';
+
+/** Says in the headers what an answer holds. */
+export function sayFresh(reply: FastifyReply, { position, isStale }: Fresh): void {
+  reply.header('x-position', position);
+  if (isStale) reply.header('x-stale', 'true');
 }

@@ -22,7 +22,7 @@ import {
   isParked,
   pageJson,
   pathPart,
-  recallModel,
+  recallFresh,
   seenBy,
   sendAbout,
   sendJson,
@@ -113,18 +113,16 @@ export function modelReadRoutes(server: HttpServer, reading: Reading): void {
     const { principal, query } = request;
     const { stage, as_of } = query;
     if (as_of !== undefined) return await then.model(reply, principal, asked, { as_of, stage });
-    const position = await waitUntilFresh(freshness, query, reply);
+    const kept = await recallFresh(reading, request, reply, asked);
     if (stage !== undefined)
-      return await sendAbout(reading, request, reply, { model: asked, position }, async () => {
+      return await sendAbout(reading, request, reply, kept, async () => {
         const found = await find.inStage(principal, asked, stage);
         if (found === null) throw new Problem('model_not_found', { model: asked });
         const { model, version } = found;
         if (version === null) throw new Problem('no_version_in_stage', { model: asked, stage });
         return { place: model, resource: modelInStageResource(model, version) };
       });
-    const model =
-      recallModel(reading, principal, asked, position) ??
-      (await findModel(reading, principal, asked));
+    const model = kept ?? (await findModel(reading, principal, asked));
     if (model === null) throw new Problem('model_not_found', { model: asked });
     const { stream, stream_version } = model.shown;
     const json = shownJson(reader, model.shown);

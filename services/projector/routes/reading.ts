@@ -15,6 +15,8 @@ import type { Freshness } from '../freshness.ts';
 import type { ListPage } from '../lists.ts';
 import type { ModelIndex } from '../model-index.ts';
 import type { Reader } from '../reader.ts';
+import { isAsFreshAsLog, sayFresh, waitUntilFresh } from './freshly.ts';
+import type { FreshnessQuery } from './freshly.ts';
 
 const pathPartCharactersMax = 512;
 const filterCharactersMax = 256;
@@ -105,14 +107,39 @@ export async function findModel(
   return found === null ? null : answers.keep(read, shownModel(found));
 }
 
-/** The same from memory, where it is vouched for that nothing has changed up to the position; else undefined. */
-export function recallModel(
+/**
+ * Waits until a read of one model is as fresh as its request asks. Returns the model from memory where it is vouched for that nothing
+ * has changed: by the log, which has no more of its stream, whatever the views lack of others; or by the projection, which told
+ * of all changes up to the position that was waited for. Else undefined, and the views are to be asked.
+ * @throws Problem `position_not_reached`; LogUnavailable where the log cannot say how far it is
+ */
+export async function recallFresh(
+  reading: Reading,
+  { principal, query }: { principal: Caller; query: FreshnessQuery },
+  reply: FastifyReply,
+  model: string,
+): Promise<KeptModel | undefined> {
+  const { answers, freshness } = reading;
+  const kept = isAsFreshAsLog(query) ? recall(reading, principal, model) : undefined;
+  let position: number;
+  if (kept === undefined) position = await waitUntilFresh(freshness, query, reply);
+  else {
+    const { stream, stream_version } = kept.shown;
+    const fresh = await freshness.freshOrUnchanged(stream, stream_version);
+    sayFresh(reply, fresh);
+    if (fresh.isUnchanged) return kept;
+    ({ position } = fresh);
+  }
+  return answers.covers(position) ? recall(reading, principal, model) : undefined;
+}
+
+/** A model from memory, as of whenever; one of a stream that is parked is not. */
+function recall(
   { answers, reader }: Reading,
   caller: Caller,
   model: string,
-  position: number,
 ): KeptModel | undefined {
-  if (!answers.covers(position) || !reader.isCurrent()) return undefined;
+  if (!reader.isCurrent()) return undefined;
   const kept = answers.recall(caller, model);
   return kept === undefined || isParked(reader, kept.shown.stream) ? undefined : kept;
 }
@@ -139,16 +166,17 @@ export async function answerAbout(
 /** What one statement has read of a model. */
 type ReadOfModel = { place: { model_id: string; stream_version: number }; resource: object };
 
-/** Sends an answer about a model that is kept for as long as nothing of the model changes, if it was read as it is now. */
+/**
+ * Sends an answer about a model that is kept for as long as nothing of the model changes, if it was read as it is now.
+ * @param kept the model, if `recallFresh` found it
+ */
 export async function sendAbout(
-  reading: Reading,
+  { answers, reader }: Reading,
   { principal, url }: FastifyRequest,
   reply: FastifyReply,
-  { model, position }: { model: string; position: number },
+  kept: KeptModel | undefined,
   read: () => Promise<ReadOfModel>,
 ): Promise<FastifyReply> {
-  const { answers, reader } = reading;
-  const kept = recallModel(reading, principal, model, position);
   const known = kept && answers.recallAnswer(principal, kept, url);
   if (kept !== undefined && known !== undefined)
     return sendResourceJson(reply, kept.shown.stream_version, known, false);

@@ -1,21 +1,24 @@
 // Reading a model's versions, one of them, and what has happened to the model.
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import type { Principal } from '#events/access.ts';
 import { versionResource } from '#events/model/resource.ts';
 import type { Version } from '#events/model/version-row.ts';
 import { asOfQuery } from '#infra/http/as-of-query.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
-import type { Caller, KeptModel, ShownModel } from '../answers.ts';
+import type { KeptModel, ShownModel } from '../answers.ts';
 import { firstPageOf, firstPageRows, pageQuery, readList } from '../lists.ts';
 import type { ListOf, ListPage, Order, PageQuery } from '../lists.ts';
 import { freshnessQuery, waitUntilFresh } from './freshly.ts';
+import type { FreshnessQuery } from './freshly.ts';
 import { partsOf } from './parts-of-models.ts';
 import {
   answerAbout,
   encodedPage,
   findModel,
   pathPart,
-  recallModel,
+  recallFresh,
   sendAbout,
   sendJson,
   shown,
@@ -90,9 +93,15 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
     return { ...page, rows: page.rows.map(({ state }) => JSON.parse(state) as Version) };
   }
 
-  async function demandModel(caller: Caller, model: string, position: number): Promise<KeptModel> {
+  /** The model that is asked about, as fresh as the request asks. @throws Problem `model_not_found` */
+  async function demandModel(
+    request: { principal: Principal; query: FreshnessQuery },
+    reply: FastifyReply,
+    model: string,
+  ): Promise<KeptModel> {
     const found =
-      recallModel(reading, caller, model, position) ?? (await findModel(reading, caller, model));
+      (await recallFresh(reading, request, reply, model)) ??
+      (await findModel(reading, request.principal, model));
     if (found === null) throw new Problem('model_not_found', { model });
     return found;
   }
@@ -119,8 +128,7 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
           { ...query, as_of },
           newestFirst,
         );
-      const position = await waitUntilFresh(freshness, query, reply);
-      const model = await demandModel(principal, params.model, position);
+      const model = await demandModel(request, reply, params.model);
       const json = await answerAbout(reading, principal, model, request.url, async () => {
         const { shown: place } = model;
         return encodedPage(await versionsPage(place, query), (version) =>
@@ -147,8 +155,8 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
       const { model, version } = request.params;
       if (query.as_of !== undefined)
         return await then.version(reply, principal, request.params, query.as_of);
-      const position = await waitUntilFresh(freshness, query, reply);
-      return await sendAbout(reading, request, reply, { model, position }, async () => {
+      const kept = await recallFresh(reading, request, reply, model);
+      return await sendAbout(reading, request, reply, kept, async () => {
         const found = await find.version(principal, model, version);
         if (found === null) throw new Problem('model_not_found', { model });
         if (found.version === null) throw new Problem('version_not_found', { version });
@@ -213,9 +221,9 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
     },
     async (request, reply) => {
       const { query, principal, params } = request;
-      const position = await waitUntilFresh(freshness, query, reply);
-      // what has happened since is only left out, so the views know it all
-      if (query.as_of !== undefined)
+      if (query.as_of !== undefined) {
+        await waitUntilFresh(freshness, query, reply);
+        // what has happened since is only left out, so the views know it all
         return sendJson(
           reply,
           await timelinePage(
@@ -224,7 +232,8 @@ export function versionReadRoutes(server: HttpServer, reading: Reading): void {
             await then.place(reply, principal, params.model, query.as_of),
           ),
         );
-      const model = await demandModel(principal, params.model, position);
+      }
+      const model = await demandModel(request, reply, params.model);
       // refusals come without any change of the model
       const json = seesRefusals(principal)
         ? await timelinePageWithRefusals(reader, query, principal.tenant, model.shown)
