@@ -1,5 +1,6 @@
 // Runs the projection in a thread of its own, so that folding and writing rows never delays an answer.
 import { once } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { KafkaSettings } from '#infra/kafka/open.ts';
 import type { BrokerFailure } from '#infra/kafka/port.ts';
@@ -34,6 +35,8 @@ export function projectInThread(options: {
   logger: Logger;
 }): Projection {
   const { settings, observer, onCrash, logger } = options;
+  // The flag that this process was started with has shaped its own heap; of a thread's it would outweigh the limit below.
+  setFlagsFromString('--max-semi-space-size=0');
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
     workerData: settings,
     resourceLimits: { maxYoungGenerationSizeMb: heapYoungMb, maxOldGenerationSizeMb: heapOldMb },
