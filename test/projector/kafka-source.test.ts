@@ -1,5 +1,6 @@
 // The projector on a real Kafka: shared partitions, and whatever is repeated, reordered, lost or foreign on the topic.
 import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { createBroker } from '#infra/kafka/broker.ts';
@@ -21,6 +22,7 @@ import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
 import { liveAModel, newVersion, openRegistry, registering } from './registry.ts';
 import type { TestRegistry } from './registry.ts';
 import { serveRegistry } from './served.ts';
+import type { ServedRegistry } from './served.ts';
 
 const codec = jsonCodec();
 const groupId = 'projector';
@@ -293,7 +295,8 @@ test('a topic that was made anew while nobody read it is read from its beginning
   expect(await checkViews(registry.url)).toEqual([]);
 });
 
-test('a read after a write sees it, also when the event comes by Kafka', async () => {
+/** A registry whose views come from Kafka, with a model `first` that has come that way. */
+async function serveFromKafka(): Promise<ServedRegistry> {
   const served = await serveRegistry({
     kafka: {
       settings: {
@@ -316,6 +319,11 @@ test('a read after a write sees it, also when the event comes by Kafka', async (
   await eventually(async () => (await served.get('/models/first')).status === 200, {
     timeoutMs: 30_000,
   });
+  return served;
+}
+
+test('a read after a write sees it, also when the event comes by Kafka', async () => {
+  const served = await serveFromKafka();
   for (let nth = 0; nth < 20; nth++) {
     const made = await served.post('/models', { name: `model-${nth}` });
     const read = await served.get(`/models/model-${nth}`);
@@ -325,4 +333,24 @@ test('a read after a write sees it, also when the event comes by Kafka', async (
       Number(made.body['position']),
     );
   }
+});
+
+test('a model that has not changed is read exact while the views lack what others have written', async () => {
+  const { get, post, call, url } = await serveFromKafka();
+  const holder = new Client({ connectionString: url });
+  // a test that fails leaves it to the end of its database
+  holder.on('error', () => undefined);
+  await holder.connect();
+  await holder.query('begin; select from views.offsets for update');
+  const { body: second } = await post('/models', { name: 'second' });
+  const read = await get('/models/first');
+  expect(read.headers.get('x-stale')).toBeNull();
+  expect(Number(read.headers.get('x-position'))).toBeGreaterThanOrEqual(Number(second['position']));
+  await call('PATCH', '/models/first', { description: 'later' });
+  const behind = await get('/models/first');
+  expect([behind.headers.get('x-stale'), behind.body['description']]).toEqual(['true', null]);
+  await holder.end();
+  await eventually(async () =>
+    expect((await get('/models/first')).body['description']).toBe('later'),
+  );
 });
