@@ -134,16 +134,6 @@ describe('a registry that answers from memory', () => {
     await admin.end();
   }
 
-  /** Keeps the projection from writing its next batch until what it returns is called. */
-  async function holdViews(): Promise<() => Promise<void>> {
-    const holder = new Client({ connectionString: registry.url });
-    // a test that fails leaves it to the end of its database
-    holder.on('error', () => undefined);
-    await holder.connect();
-    await holder.query('begin; select from views.offsets for update');
-    return () => holder.end();
-  }
-
   async function made(name: string, facts: object = {}): Promise<string> {
     const { body } = await registry.post('/models', { name, owner: 'ada', ...facts });
     return String(body['id']);
@@ -216,7 +206,7 @@ describe('a registry that answers from memory', () => {
     await made('other');
     const paths = ['/models/m', `/models/${id}`, '/models/m/versions', '/models/m/versions/v1'];
     for (const path of [...paths, '/models/other']) await get(path);
-    const release = await holdViews();
+    const release = await registry.holdViews();
     const { body: written } = await call('PATCH', '/models/other', { description: 'later' });
     for (const path of paths) {
       const { body, headers } = await get(path);
@@ -235,7 +225,7 @@ describe('a registry that answers from memory', () => {
     const { get, call } = registry;
     const id = await made('m');
     await get('/models/m');
-    const release = await holdViews();
+    const release = await registry.holdViews();
     await call('PATCH', '/models/m', { name: 'n' });
     const second = await made('m');
     const read = get('/models/m');

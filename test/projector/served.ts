@@ -1,4 +1,5 @@
 // The command API and the projector behind one real HTTP server, as `npm start` has them.
+import { Client } from 'pg';
 import { registryRetention } from '#events/policy/retention.ts';
 import { openKeyring } from '#infra/auth/keys.ts';
 import type { TokenVerifiers } from '#infra/auth/keys.ts';
@@ -140,6 +141,15 @@ export async function serveRegistry(
       }),
     get: (path: string, key?: string) => call('GET', path, undefined, key),
     post: (path: string, body: object) => call('POST', path, body),
+    /** Keeps the projection from writing its next batch until what it returns is called. */
+    async holdViews(): Promise<() => Promise<void>> {
+      const holder = new Client({ connectionString: url });
+      // a test that fails leaves it to the end of its database
+      holder.on('error', () => undefined);
+      await holder.connect();
+      await holder.query('begin; select from views.offsets for update');
+      return () => holder.end();
+    },
     async stop(): Promise<void> {
       await server.close();
       await audit.close();
