@@ -17,7 +17,7 @@ const samplesMax = 64;
 const sampleIntervalMs = 50;
 
 /** What the log had at one moment. */
-type LogNow = {
+export type LogNow = {
   /** Of its last event. */
   position: number;
   /** Of each stream that was asked for, of how many events it is. */

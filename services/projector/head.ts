@@ -3,6 +3,7 @@
 import { Pool } from 'pg';
 import { LogUnavailable } from '#events/log.ts';
 import { connection, isTransient, tellOfBroken } from '#infra/postgres/connect.ts';
+import type { LogNow } from './freshness.ts';
 import type { Transaction } from './writer.ts';
 
 /** The questions are of a row each, and one by its key a stream. With the client's own second more, a dead database is noticed within 2 s. */
@@ -11,10 +12,8 @@ const statementTimeoutMs = 500;
 const connectionsMax = 3;
 
 export type Head = {
-  /** The position of the last event, and the version of each of the streams, all of one moment. @throws LogUnavailable */
-  find: (
-    streams: readonly string[],
-  ) => Promise<{ position: number; versions: Map<string, number> }>;
+  /** How far the log and each of the streams is now. @throws LogUnavailable */
+  find: (streams: readonly string[]) => Promise<LogNow>;
   /** For other questions of this kind. */
   log: Transaction;
   close: () => Promise<void>;
