@@ -8,6 +8,8 @@ const staleAfterMs = 1_000;
 const headIntervalMs = 4;
 /** A process that does not apply itself looks this often while reads wait. */
 const lookIntervalMs = 15;
+/** What is known is old after so long: clearly less than between two looks, as a timer may come a little early. */
+const oldAfterMs = 10;
 /** What a process that does not apply itself knows of the views is believed so long for reads that do not wait. */
 const knownForMs = 250;
 /** How long a read may wait for a position that it names. */
@@ -151,7 +153,7 @@ export function openFreshness(options: {
 
   async function upTo(head: number): Promise<Fresh> {
     // What was known when nobody asked says nothing about how far behind the views are now.
-    const isOld = performance.now() - knownAt > lookIntervalMs;
+    const isOld = performance.now() - knownAt > oldAfterMs;
     if (known < head && isOld && behindMs() > staleAfterMs) await look();
     if (known >= head || behindMs() > staleAfterMs) return now();
     return await new Promise((resolve) =>
