@@ -67,7 +67,7 @@ export type Answers = {
   covers: (position: number) => boolean;
   /** The model that a caller means by a name, id or serial and may see, if it is in memory. */
   recall: (caller: Caller, model: string) => KeptModel | undefined;
-  /** A model by its stream, whoever has asked; for a row of which the version is known. */
+  /** A model by its stream, whoever has asked; for a row of a list, which counts as no use of each of its models. */
   ofStream: (stream: string) => KeptModel | undefined;
   /** To be called before what is to be kept is read. */
   reading: () => number;
@@ -153,7 +153,7 @@ export function openAnswers(): Answers {
       const kept = stream === undefined ? undefined : models.get(stream);
       return kept !== undefined && maySee(caller, kept.shown) ? kept : undefined;
     },
-    ofStream: (stream) => models.get(stream),
+    ofStream: (stream) => models.peek(stream),
     reading: () => count,
     keep: (read, shown) => {
       if (read < horizon || (changes.get(shown.stream) ?? 0) > read) return { shown };

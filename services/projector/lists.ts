@@ -189,24 +189,32 @@ export function pageOf<Row>(
   return pageWith(first.slice(offset), isLast, rows.length, order, valueOf);
 }
 
-/** The same of rows that are in their order already. @throws Problem `invalid` for a page that cannot be */
+/**
+ * The same of rows that are in their ascending order already, whatever the order of the list.
+ * @throws Problem `invalid` for a page that cannot be
+ */
 export function pageOfOrdered<Row>(
-  rows: readonly Row[],
+  rows: ArrayLike<Row>,
   query: PageQuery,
   order: Order,
   valueOf: (row: Row) => string | number,
 ): ListPage<Row> {
   const { limit, offset, after } = placeOf(query, order);
-  const sign = order.direction === 'asc' ? 1 : -1;
-  let [low, high] = [0, after === null ? 0 : rows.length];
+  const isAscending = order.direction === 'asc';
+  const sign = isAscending ? 1 : -1;
+  const total = rows.length;
+  const rowAt = (nth: number): Row => rows[isAscending ? nth : total - 1 - nth]!;
+  let [low, high] = [0, after === null ? 0 : total];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sign * compareValues(valueOf(rows[middle]!), after!) > 0) high = middle;
+    if (sign * compareValues(valueOf(rowAt(middle)), after!) > 0) high = middle;
     else low = middle + 1;
   }
   const first = low + offset;
-  const isLast = rows.length <= first + limit;
-  return pageWith(rows.slice(first, first + limit), isLast, rows.length, order, valueOf);
+  const page = Array.from({ length: Math.max(0, Math.min(limit, total - first)) }, (_, nth) =>
+    rowAt(first + nth),
+  );
+  return pageWith(page, total <= first + limit, total, order, valueOf);
 }
 
 /** How many rows tell the first page of a list and whether another follows; null where another page is asked for. */

@@ -2,6 +2,7 @@
 import type { Scope } from '#events/access.ts';
 import { namesOf } from '#events/access.ts';
 import { stages } from '#events/model/shapes.ts';
+import { modelStream } from '#events/names.ts';
 import { compareTexts } from './lists.ts';
 import { tagAsked } from './listed-model.ts';
 import type { ListedModel } from './listed-model.ts';
@@ -15,7 +16,7 @@ const firstRows = 16;
 const sortedMax = 1_000;
 /** What memory it takes, as measured: the columns of a tenant, a model in them, and each tag that it has. */
 const columnsBytes = 6_000;
-const modelBytes = 270;
+const modelBytes = 290;
 const tagBytes = 16;
 /** Facts by which a model is listed if it has the very text. */
 const textFacts = ['framework', 'team', 'project', 'model_type', 'task', 'category'] as const;
@@ -31,9 +32,19 @@ const flagsOf = ({ is_active, is_deleted, stages: those }: ListedModel): number 
   (is_active ? activeBit : 0) |
   those.reduce((bits, stage) => bits | (1 << stages.indexOf(stage)), 0);
 
+/** Which flags of a row are looked at, and how they are in a model that is listed and in the stage and state that are asked for. */
+function flagsAsked({ stage, is_active }: ModelFilters): { mask: number; wanted: number } {
+  const needed = listedBit | (stage === undefined ? 0 : 1 << stages.indexOf(stage));
+  return {
+    mask: needed | (is_active === undefined ? 0 : activeBit),
+    wanted: needed | (is_active === true ? activeBit : 0),
+  };
+}
+
 /** No text that can be stored holds NUL, so a tag with its value is never another tag's key. */
 const tagText = (key: string, value: string): string => `${key}\u0000${value}`;
 const noTags: readonly number[] = [];
+const noRows = new Uint32Array();
 
 /** A row of the columns: a model's serial. */
 export type Row = number;
@@ -59,6 +70,8 @@ export class ModelColumns {
     Map<number, Row[]>
   >;
   #flags = new Uint8Array(firstRows);
+  /** What was found last. */
+  #found = new Uint32Array(firstRows);
   #versions = new Uint32Array(firstRows);
   #positions = new Float64Array(firstRows);
   #facts = Object.fromEntries(
@@ -66,7 +79,7 @@ export class ModelColumns {
   ) as Record<TextFact, Uint32Array<ArrayBuffer>>;
   readonly #names: string[] = [];
   readonly #byName = new RowsByName((row) => this.#names[row]!);
-  readonly #ids: string[] = [];
+  readonly #streams: string[] = [];
   readonly #tags: (readonly number[])[] = [];
   #count = 0;
   #tagCount = 0;
@@ -77,7 +90,7 @@ export class ModelColumns {
     return columnsBytes + this.#count * modelBytes + this.#tagCount * tagBytes + bytes;
   }
 
-  id = (row: Row): string => this.#ids[row]!;
+  stream = (row: Row): string => this.#streams[row]!;
   name = (row: Row): string => this.#names[row]!;
   position = (row: Row): number => this.#positions[row]!;
   streamVersion = (row: Row): number => this.#versions[row]!;
@@ -96,36 +109,49 @@ export class ModelColumns {
       this.#names[row] = model.name;
       this.#byName.note(row, known === 0);
     }
-    this.#ids[row] = model.model_id;
+    this.#streams[row] ??= modelStream(model.tenant, model.model_id);
     for (const fact of textFacts) this.#putFact(row, fact, model[fact]);
     this.#putTags(row, model.tags);
   }
 
   /**
-   * Serials of the models that are asked for and may be seen, in their order.
+   * Serials of the models that are asked for and may be seen, in their order: in memory of these columns, true until the next call.
    * @param sees null: the whole tenant
    */
-  find(asked: ModelFilters, sees: readonly Scope[] | null): readonly Row[] {
-    const facts: { column: Uint32Array; code: number | undefined; rows: readonly Row[] }[] = [];
+  find(asked: ModelFilters, sees: readonly Scope[] | null): Uint32Array {
+    let among: readonly Row[] | null = null;
+    const facts: { column: Uint32Array; code: number }[] = [];
     for (const fact of textFacts) {
       const text = asked[fact];
       if (text === undefined) continue;
       const code = this.#codes.find(text);
       const rows = code === undefined ? undefined : this.#rows[fact].get(code);
-      if (rows === undefined) return [];
-      facts.push({ column: this.#facts[fact], code, rows });
+      if (code === undefined || rows === undefined) return noRows;
+      facts.push({ column: this.#facts[fact], code });
+      // only those with the rarest are looked at
+      if (among === null || rows.length < among.length) among = rows;
     }
-    // the rarest first: it is looked through whole
-    facts.sort((one, other) => one.rows.length - other.rows.length);
-    let rows = this.#flagged(asked, facts[0]?.rows ?? null);
-    for (const { column, code } of facts.slice(1))
-      rows = rows.filter((row) => column[row] === code);
-    if (sees !== null) rows = this.#seen(rows, sees);
-    return asked.tag === undefined ? rows : this.#tagged(rows, asked.tag);
+    const { mask, wanted } = flagsAsked(asked);
+    const isSeen = sees === null ? null : this.#seenBy(sees);
+    const tag = asked.tag === undefined ? null : this.#codeOfTag(asked.tag);
+    if (tag === undefined) return noRows;
+    const flags = this.#flags;
+    const found = this.#found;
+    let count = 0;
+    const end = among === null ? this.#names.length : among.length;
+    for (let nth = 0; nth < end; nth++) {
+      const row = among === null ? nth : among[nth]!;
+      if ((flags[row]! & mask) !== wanted) continue;
+      if (facts.length > 1 && !facts.every(({ column, code }) => column[row] === code)) continue;
+      if (isSeen !== null && !isSeen(row)) continue;
+      if (tag !== null && !this.#tags[row]!.includes(tag)) continue;
+      found[count++] = row;
+    }
+    return found.subarray(0, count);
   }
 
   /** Rows that were found, in the order of their names. */
-  orderByName(rows: readonly Row[]): readonly Row[] {
+  orderByName(rows: Uint32Array): ArrayLike<Row> {
     if (rows.length <= sortedMax)
       return rows.toSorted((one, other) => compareTexts(this.name(one), this.name(other)));
     const isFound = new Uint8Array(this.#names.length);
@@ -133,32 +159,19 @@ export class ModelColumns {
     return this.#byName.inOrder().filter((row) => isFound[row] === 1);
   }
 
-  /** Those of some rows, or of all, that are listed and in the stage and state that are asked for. */
-  #flagged({ stage, is_active }: ModelFilters, among: readonly Row[] | null): Row[] {
-    const needed = stage === undefined ? 0 : 1 << stages.indexOf(stage);
-    const mask = listedBit | needed | (is_active === undefined ? 0 : activeBit);
-    const wanted = listedBit | needed | (is_active === true ? activeBit : 0);
-    const flags = this.#flags;
-    if (among !== null) return among.filter((row) => (flags[row]! & mask) === wanted);
-    const rows: Row[] = [];
-    for (let row = 0; row < this.#names.length; row++)
-      if ((flags[row]! & mask) === wanted) rows.push(row);
-    return rows;
-  }
-
-  #seen(rows: readonly Row[], sees: readonly Scope[]): Row[] {
+  #seenBy(sees: readonly Scope[]): (row: Row) => boolean {
     const codesOf = (names: readonly string[]): ReadonlySet<number | undefined> =>
       new Set(names.map((name) => this.#codes.find(name)));
     const teams = codesOf(namesOf(sees, 'team'));
     const projects = codesOf(namesOf(sees, 'project'));
     const { team, project } = this.#facts;
-    return rows.filter((row) => teams.has(team[row]) || projects.has(project[row]));
+    return (row) => teams.has(team[row]) || projects.has(project[row]);
   }
 
-  #tagged(rows: readonly Row[], asked: string): Row[] {
+  /** Undefined where no model has the tag. */
+  #codeOfTag(asked: string): number | undefined {
     const { key, value } = tagAsked(asked);
-    const code = this.#codes.find(value === null ? key : tagText(key, value));
-    return code === undefined ? [] : rows.filter((row) => this.#tags[row]!.includes(code));
+    return this.#codes.find(value === null ? key : tagText(key, value));
   }
 
   #putFact(row: Row, fact: TextFact, text: string | null): void {
@@ -220,6 +233,7 @@ export class ModelColumns {
     this.#flags = grown(this.#flags, new Uint8Array(rows));
     this.#versions = grown(this.#versions, new Uint32Array(rows));
     this.#positions = grown(this.#positions, new Float64Array(rows));
+    this.#found = new Uint32Array(rows);
     for (const fact of textFacts)
       this.#facts[fact] = grown(this.#facts[fact], new Uint32Array(rows));
   }

@@ -1,6 +1,5 @@
 // All models in memory by what they are listed by, so that a list of them is found, and counted to its end, without the database.
 import type { Principal } from '#events/access.ts';
-import { modelStream } from '#events/names.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { ListedModel } from './listed-model.ts';
 import { pageOf, pageOfOrdered } from './lists.ts';
@@ -21,7 +20,7 @@ const reloadAfterMs = 1_000;
 const noModels = new ModelColumns();
 
 /** A model on a page: which one, and the stream version at which it is there. */
-export type ModelPlace = { stream: string; model_id: string; stream_version: number };
+export type ModelPlace = { stream: string; stream_version: number };
 
 export type ModelIndex = {
   /** This process alone writes the views from here on, and tells of every change: the models that are there are read. */
@@ -135,14 +134,10 @@ export function openModelIndex(
       const page = pageIn(columns, columns.find(query, sees), query, order);
       return {
         ...page,
-        rows: page.rows.map((row) => {
-          const model_id = columns.id(row);
-          return {
-            stream: modelStream(tenant, model_id),
-            model_id,
-            stream_version: columns.streamVersion(row),
-          };
-        }),
+        rows: page.rows.map((row) => ({
+          stream: columns.stream(row),
+          stream_version: columns.streamVersion(row),
+        })),
       };
     },
     close: () => {
@@ -154,14 +149,17 @@ export function openModelIndex(
 /** @param found in the order of their serials */
 function pageIn(
   columns: ModelColumns,
-  found: readonly Row[],
+  found: Uint32Array,
   query: PageQuery,
   order: Order,
 ): ListPage<Row> {
-  const isByName = order.column === 'm.name';
-  const ascending = isByName ? columns.orderByName(found) : found;
-  // what changed last is often what came last, so it is looked at first
-  const rows = order.direction === 'asc' ? ascending : ascending.toReversed();
-  if (order.column === 'm.position') return pageOf(rows, query, order, columns.position);
-  return pageOfOrdered(rows, query, order, isByName ? columns.name : (row) => row);
+  switch (order.column) {
+    case 'm.position':
+      // what changed last is often what came last, so it is looked at first
+      return pageOf([...found].toReversed(), query, order, columns.position);
+    case 'm.name':
+      return pageOfOrdered(columns.orderByName(found), query, order, columns.name);
+    default:
+      return pageOfOrdered(found, query, order, (row) => row);
+  }
 }

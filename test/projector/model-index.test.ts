@@ -1,11 +1,12 @@
 // What models are listed by, in memory: it is all that there is, as the last change left it, or says that it does not know.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { parseStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { openLogger } from '#infra/telemetry/logger.ts';
 import type { ListedModel } from '#services/projector/listed-model.ts';
 import { openModelIndex } from '#services/projector/model-index.ts';
-import type { ModelIndex } from '#services/projector/model-index.ts';
+import type { ModelIndex, ModelPlace } from '#services/projector/model-index.ts';
 import type { Reader } from '#services/projector/reader.ts';
 import { eventually } from '#test/eventually.ts';
 
@@ -57,6 +58,8 @@ function heldDatabase() {
   };
 }
 
+const idOf = ({ stream }: ModelPlace): string => parseStream(stream)!.id;
+
 const open = (database: Pick<Reader, 'rows'>, bytesMax?: number): ModelIndex =>
   openModelIndex(database, openLogger('silent'), bytesMax);
 /** An index that holds these models. */
@@ -69,7 +72,7 @@ async function holding(models: ListedModel[], bytesMax?: number): Promise<ModelI
   return index;
 }
 const serials = (index: ModelIndex, asked: object = {}): string[] | null =>
-  index.page(caller, asked, newestFirst)?.rows.map(({ model_id }) => model_id) ?? null;
+  index.page(caller, asked, newestFirst)?.rows.map(idOf) ?? null;
 
 describe('the index', () => {
   test('knows nothing before this process writes the views', () => {
@@ -227,9 +230,7 @@ describe('the index', () => {
               { ...byName, direction },
             )!;
             expect(page.totalCount).toBe(names.length);
-            seen.push(
-              ...page.rows.map(({ model_id }) => models[Number(model_id.slice(3)) - 1]!.name),
-            );
+            seen.push(...page.rows.map((row) => models[Number(idOf(row).slice(3)) - 1]!.name));
             page_token = page.nextPageToken ?? undefined;
           } while (page_token !== undefined);
           expect(seen).toEqual(expected);
@@ -239,9 +240,9 @@ describe('the index', () => {
             { ...byName, direction },
           )!;
           expect(last.nextPageToken).toBeNull();
-          expect(
-            last.rows.map(({ model_id }) => models[Number(model_id.slice(3)) - 1]!.name),
-          ).toEqual(expected.slice(Math.floor((names.length - 1) / 70) * 70));
+          expect(last.rows.map((row) => models[Number(idOf(row).slice(3)) - 1]!.name)).toEqual(
+            expected.slice(Math.floor((names.length - 1) / 70) * 70),
+          );
         }
     }
   });
@@ -274,7 +275,7 @@ describe('the index', () => {
       index.page({ tenant, sees }, {}, newestFirst)!;
     expect(seen('other', null)).toMatchObject({ rows: [], totalCount: 0 });
     const { rows, totalCount } = seen('default', ['team:risk', 'project:cards']);
-    expect([rows.map(({ model_id }) => model_id), totalCount]).toEqual([['id-2', 'id-1'], 2]);
+    expect([rows.map(idOf), totalCount]).toEqual([['id-2', 'id-1'], 2]);
     expect(seen('default', []).totalCount).toBe(0);
   });
 

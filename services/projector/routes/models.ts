@@ -5,7 +5,7 @@ import type { Principal } from '#events/access.ts';
 import { stages } from '#events/model/shapes.ts';
 import type { Model } from '#events/model/model-row.ts';
 import { modelInStageResource } from '#events/model/resource.ts';
-import { isDigits, isUuid } from '#events/names.ts';
+import { isDigits, isUuid, parseStream } from '#events/names.ts';
 import { asOfQuery } from '#infra/http/as-of-query.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
@@ -220,7 +220,7 @@ async function listKnownModels(
     await Promise.all(
       page.rows.map(async (place, nth) => {
         if (rows[nth] !== null) return;
-        const found = await findModel(reading, caller, place.model_id);
+        const found = await findModel(reading, caller, parseStream(place.stream)!.id);
         if (found !== null && isStillAt(place, found.shown, query, order)) rows[nth] = found.shown;
       }),
     );
