@@ -188,6 +188,29 @@ test('pages by token and by number show every item once', async () => {
   expect((await get(`/models?sort=-name&page_token=${token}`)).status).toBe(422);
 });
 
+test('a long page is whole, whatever characters stand in it, and HEAD says how long it is', async () => {
+  const { get, post, fetch } = registry;
+  const description = 'é ß 模型 😀 \u2028 "quoted" '.repeat(100);
+  const name = newName();
+  const team = `team-of-${name}`;
+  for (const nth of [1, 2, 3]) await post('/models', { name: `${name}-${nth}`, team, description });
+  const path = `/models?team=${team}`;
+  const listed = (await get(path)).body as unknown as { items: { description: string }[] };
+  expect(listed.items.map((one) => one.description)).toEqual([
+    description,
+    description,
+    description,
+  ]);
+  const whole = await fetch(path, {});
+  const bytes = (await whole.arrayBuffer()).byteLength;
+  expect(whole.headers.get('content-type')).toBe('application/json; charset=utf-8');
+  const head = await fetch(path, {}, { method: 'HEAD' });
+  expect([whole, head].map(({ headers }) => Number(headers.get('content-length')))).toEqual([
+    bytes,
+    bytes,
+  ]);
+});
+
 test("a model's versions are listed by status, stage and default", async () => {
   const { get, post } = registry;
   const path = `/models/${newName()}`;
