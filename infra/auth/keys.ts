@@ -8,7 +8,7 @@ import { principalOf } from '#events/access.ts';
 import type { Grant, Identity, Principal, Role } from '#events/access.ts';
 import { LogUnavailable } from '#events/log.ts';
 import { tenantStream } from '#events/names.ts';
-import { isTransient } from '#infra/postgres/connect.ts';
+import { isTransient, readDeadlineMs } from '#infra/postgres/connect.ts';
 import type { IssuerToken, Oidc } from './oidc.ts';
 import type { OwnToken, Tokens } from './tokens.ts';
 
@@ -133,7 +133,8 @@ export function openKeyring(
     values: unknown[];
   }) {
     try {
-      return (await pool.query<Row>(query)).rows;
+      const bounded = { ...query, query_timeout: readDeadlineMs };
+      return (await pool.query<Row>(bounded)).rows;
     } catch (error) {
       if (!isTransient(error)) throw error;
       throw new LogUnavailable('the keys cannot be read', { inDoubt: false, cause: error });

@@ -7,6 +7,8 @@ const connectTimeoutMs = 1_500;
 /** A query that takes longer is cut by the server; the client gives up a little later, should the server be gone. */
 const statementTimeoutMs = 10_000;
 const queryTimeoutMs = statementTimeoutMs + 1_000;
+/** Reads that a client waits for take milliseconds; a connection that has gone silent must not keep it from an answer within 2 s. */
+export const readDeadlineMs = 1_600;
 const lockTimeoutMs = 5_000;
 const idleInTransactionTimeoutMs = 15_000;
 const keepAliveAfterMs = 10_000;

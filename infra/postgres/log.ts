@@ -7,7 +7,7 @@ import type { RecordedEvent } from '#events/envelope.ts';
 import { LogUnavailable, pageBytesMax, pageEventsMax } from '#events/log.ts';
 import type { AppendEntry, EventLog, Verdict } from '#events/log.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
-import { connection, isInDoubt, isTransient } from './connect.ts';
+import { connection, isInDoubt, isTransient, readDeadlineMs } from './connect.ts';
 import { eventColumns, recordedEvent, time } from './event-row.ts';
 import type { EventRow, Rows } from './event-row.ts';
 import { rowArray } from './array-literal.ts';
@@ -21,8 +21,6 @@ const appendStatementTimeoutMs = 1_000;
 /** After this long without a definite word the caller is told: a client must hear within 2 s. */
 const appendDeadlineMs = 1_600;
 const appendRetryDelayMs = 50;
-/** A page takes milliseconds; a connection that has gone silent must not keep a client from its answer. */
-const readDeadlineMs = 1_600;
 /** A stream is read in pages, so that one long stream does not fill a connection's buffers at once. */
 const streamPageEventsMax = 5_000;
 

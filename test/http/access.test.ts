@@ -296,6 +296,41 @@ describe('who is no admin', () => {
   });
 });
 
+/** Shorter than the time after which the server itself would end a statement: whoever only waited for that would fail. */
+const silenceNoticedMs = 8_000;
+
+test(
+  'a connection that falls silent keeps nobody waiting: each is told to come back',
+  { timeout: silenceNoticedMs },
+  async () => {
+    const { secret } = await issue('viewer', 'asked-in-silence');
+    const direct = new URL(opened.databaseUrl);
+    await using ends = new AsyncDisposableStack();
+    const proxy = ends.adopt(
+      await openFaultProxy({ host: direct.hostname, port: Number(direct.port) }),
+      (it) => it.close(),
+    );
+    const url = new URL(opened.databaseUrl);
+    url.hostname = proxy.host;
+    url.port = String(proxy.port);
+    const behind = ends.adopt(await openApi(url.href), (it) => it.close());
+    expect((await behind.get('/events', { key: adminKey })).status).toBe(200);
+    proxy.set({ fault: 'black-hole' });
+    // before what ends the others, as they are ended in reverse
+    ends.defer(() => proxy.set({ fault: 'cut' }));
+    // nobody has asked with this key yet
+    const answers = await Promise.all([
+      behind.get('/events', { key: secret }),
+      behind.post('/models', { name: 'unheard' }, { key: secret }),
+    ]);
+    expect(proxy.struck()).toBeGreaterThan(0);
+    for (const { status, headers } of answers) {
+      expect(status).toBe(503);
+      expect(headers['retry-after']).toBe('1');
+    }
+  },
+);
+
 /** What a process says and logs whose database is cut off while it is asked. */
 async function askWithoutDatabase(key: string) {
   const direct = new URL(opened.databaseUrl);
