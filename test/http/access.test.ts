@@ -296,6 +296,15 @@ describe('who is no admin', () => {
   });
 });
 
+/** A proxy before the database, and the database's address through it. */
+async function proxyDatabase() {
+  const url = new URL(opened.databaseUrl);
+  const proxy = await openFaultProxy({ host: url.hostname, port: Number(url.port) });
+  url.hostname = proxy.host;
+  url.port = String(proxy.port);
+  return { proxy, url: url.href };
+}
+
 /** Shorter than the time after which the server itself would end a statement: whoever only waited for that would fail. */
 const silenceNoticedMs = 8_000;
 
@@ -304,16 +313,10 @@ test(
   { timeout: silenceNoticedMs },
   async () => {
     const { secret } = await issue('viewer', 'asked-in-silence');
-    const direct = new URL(opened.databaseUrl);
     await using ends = new AsyncDisposableStack();
-    const proxy = ends.adopt(
-      await openFaultProxy({ host: direct.hostname, port: Number(direct.port) }),
-      (it) => it.close(),
-    );
-    const url = new URL(opened.databaseUrl);
-    url.hostname = proxy.host;
-    url.port = String(proxy.port);
-    const behind = ends.adopt(await openApi(url.href), (it) => it.close());
+    const proxied = await proxyDatabase();
+    const proxy = ends.adopt(proxied.proxy, (it) => it.close());
+    const behind = ends.adopt(await openApi(proxied.url), (it) => it.close());
     expect((await behind.get('/events', { key: adminKey })).status).toBe(200);
     proxy.set({ fault: 'black-hole' });
     // before what ends the others, as they are ended in reverse
@@ -333,12 +336,8 @@ test(
 
 /** What a process says and logs whose database is cut off while it is asked. */
 async function askWithoutDatabase(key: string) {
-  const direct = new URL(opened.databaseUrl);
-  const proxy = await openFaultProxy({ host: direct.hostname, port: Number(direct.port) });
-  const url = new URL(opened.databaseUrl);
-  url.hostname = proxy.host;
-  url.port = String(proxy.port);
-  const cut = await openApi(url.href);
+  const { proxy, url } = await proxyDatabase();
+  const cut = await openApi(url);
   const texts: string[] = [];
   try {
     expect((await cut.get('/events', { key })).status).toBe(200);

@@ -242,7 +242,7 @@ export function pageJson<Row>(
   return items.join(',');
 }
 
-/** From here on a text is sent as bytes: as a text it is copied twice more on its way, and what waits to be sent fills the heap. */
+/** From here on a text is sent as bytes: as a text it is copied twice more on its way, to be measured and behind the head. */
 const largeCharacters = 4_096;
 
 /** Sends what is JSON already. */
