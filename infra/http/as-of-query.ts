@@ -1,4 +1,5 @@
 // How a request asks for the answer of then: `as_of`, a position of the log or an RFC 3339 time.
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
 /** The query parameter of every read that can be answered as of then. */
@@ -18,3 +19,7 @@ export const asOfQuery = {
     )
     .optional(),
 };
+
+/** Whether a request asks for the answer of then; known before anything is validated. */
+export const asksAsOf = ({ query }: FastifyRequest): boolean =>
+  (query as { as_of?: unknown }).as_of !== undefined;

@@ -19,6 +19,8 @@ import type { Keyring } from '#infra/auth/keys.ts';
 import type { AuditRecords } from '#infra/postgres/audit.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { RequestMetrics } from '#infra/telemetry/metrics.ts';
+import { asksAsOf } from './as-of-query.ts';
+import { openDeadlines } from './deadlines.ts';
 import { asksDryRun, changesSomething, withDryRun, withoutDryRun } from './dry-run.ts';
 import { faultsOfBody, faultsOfSchema, tooDeep } from './faults.ts';
 import { Problem } from './problems.ts';
@@ -31,6 +33,9 @@ const bodyBytesMax = 640 * 1024;
 const requestTimeoutMs = 10_000;
 const keepAliveTimeoutMs = 72_000;
 const pathParameterCharactersMax = 1024;
+
+/** The answer of then is folded from events, of up to 20,000 models. */
+const asOfMs = 120_000;
 
 /** What a route asks for: a permission, any valid key, or nothing (`loopback`: a key unless asked from this machine). */
 export type RouteAccess = Permission | 'any key' | 'loopback' | 'open';
@@ -74,6 +79,8 @@ declare module 'fastify' {
     bodyFaults: Fault[] | null;
     /** Nothing may be stored: it is only asked what would be. Whoever stores something looks. */
     isDryRun: boolean;
+    /** Gives a read so many ms more than reads have: it looks through much, or waits on purpose. */
+    mayTakeLonger: (ms: number) => void;
     /** Who is behind the key by now, or null if it is not good any more; for answers that take long. */
     principalNow: () => Promise<Principal | null>;
   }
@@ -169,6 +176,7 @@ export type ServerOptions = {
  */
 export function buildServer(options: ServerOptions): HttpServer {
   const { keyring, metrics, audit } = options;
+  const deadlines = openDeadlines();
   const logger: FastifyBaseLogger = options.logger;
   const server: HttpServer = Fastify({
     loggerInstance: logger,
@@ -242,6 +250,9 @@ export function buildServer(options: ServerOptions): HttpServer {
   server.decorateRequest('bodyBytes', 0);
   server.decorateRequest('bodyFaults', null);
   server.decorateRequest('isDryRun', false);
+  server.decorateRequest('mayTakeLonger', function (this: FastifyRequest, ms: number) {
+    deadlines.allow(this, ms);
+  });
   server.decorateRequest('principalNow', async function (this: FastifyRequest) {
     const token = presentedToken(this);
     return token === null ? null : await keyring.confirm(token);
@@ -299,6 +310,10 @@ export function buildServer(options: ServerOptions): HttpServer {
       request.principal = anonymous;
       return done();
     }
+    if (!route.changesSomething) {
+      deadlines.watch(request, reply);
+      if (asksAsOf(request)) deadlines.allow(request, asOfMs);
+    }
     const token = presentedToken(request);
     if (token === null) {
       reply.header('www-authenticate', 'Bearer');
@@ -311,12 +326,18 @@ export function buildServer(options: ServerOptions): HttpServer {
   });
 
   server.addHook('onResponse', (request, reply, done) => {
+    deadlines.forget(request);
     metrics.observe(
       request.method,
       request.route?.url ?? 'none',
       reply.statusCode,
       reply.elapsedTime / 1000,
     );
+    done();
+  });
+
+  server.addHook('onClose', (_server, done) => {
+    deadlines.close();
     done();
   });
 

@@ -13,7 +13,7 @@ const oldAfterMs = 10;
 /** What a process that does not apply itself knows of the views is believed so long for reads that do not wait. */
 const knownForMs = 250;
 /** How long a read may wait for a position that it names. */
-const positionWaitMs = 10_000;
+export const positionWaitMs = 10_000;
 /** Heads remembered to tell how far behind the views are; one each so many ms, so they reach back far enough. */
 const samplesMax = 64;
 const sampleIntervalMs = 50;

@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { may, roles } from '#events/access.ts';
 import type { Role } from '#events/access.ts';
-import { openFaultProxy } from '#test/faults/proxy.ts';
 import { eventually } from '#test/eventually.ts';
 import { adminKey, openApi, openApis, otherTenantKey } from './api.ts';
 import type { Api, Route } from './api.ts';
+import { proxyDatabase } from './proxied.ts';
 
 let opened: Awaited<ReturnType<typeof openApis>>;
 let api: Api;
@@ -296,47 +296,9 @@ describe('who is no admin', () => {
   });
 });
 
-/** A proxy before the database, and the database's address through it. */
-async function proxyDatabase() {
-  const url = new URL(opened.databaseUrl);
-  const proxy = await openFaultProxy({ host: url.hostname, port: Number(url.port) });
-  url.hostname = proxy.host;
-  url.port = String(proxy.port);
-  return { proxy, url: url.href };
-}
-
-/** Shorter than the time after which the server itself would end a statement: whoever only waited for that would fail. */
-const silenceNoticedMs = 8_000;
-
-test(
-  'a connection that falls silent keeps nobody waiting: each is told to come back',
-  { timeout: silenceNoticedMs },
-  async () => {
-    const { secret } = await issue('viewer', 'asked-in-silence');
-    await using ends = new AsyncDisposableStack();
-    const proxied = await proxyDatabase();
-    const proxy = ends.adopt(proxied.proxy, (it) => it.close());
-    const behind = ends.adopt(await openApi(proxied.url), (it) => it.close());
-    expect((await behind.get('/events', { key: adminKey })).status).toBe(200);
-    proxy.set({ fault: 'black-hole' });
-    // before what ends the others, as they are ended in reverse
-    ends.defer(() => proxy.set({ fault: 'cut' }));
-    // nobody has asked with this key yet
-    const answers = await Promise.all([
-      behind.get('/events', { key: secret }),
-      behind.post('/models', { name: 'unheard' }, { key: secret }),
-    ]);
-    expect(proxy.struck()).toBeGreaterThan(0);
-    for (const { status, headers } of answers) {
-      expect(status).toBe(503);
-      expect(headers['retry-after']).toBe('1');
-    }
-  },
-);
-
 /** What a process says and logs whose database is cut off while it is asked. */
 async function askWithoutDatabase(key: string) {
-  const { proxy, url } = await proxyDatabase();
+  const { proxy, url } = await proxyDatabase(opened.databaseUrl);
   const cut = await openApi(url);
   const texts: string[] = [];
   try {

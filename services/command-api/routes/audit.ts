@@ -10,6 +10,9 @@ import { time, word } from '../fields.ts';
 import type { Resolve } from '../resolve.ts';
 import { pageSize } from './query.ts';
 
+/** Filters may lead far back: as long as the database works on any statement. */
+const lookingBackMs = 10_000;
+
 const auditQuery = z.strictObject({
   actor: word.optional(),
   model: word.optional(),
@@ -82,6 +85,7 @@ export function auditRoutes(
       },
     },
     async (request) => {
+      request.mayTakeLonger(lookingBackMs);
       const { principal, query } = request;
       const { model, page_size, page_token, ...filters } = query;
       const [position, id] = page_token?.split('-') ?? [];

@@ -2,6 +2,7 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Problem } from '#infra/http/problems.ts';
+import { positionWaitMs } from '../freshness.ts';
 import type { Fresh, Freshness } from '../freshness.ts';
 
 /** The query parameters of every read. */
@@ -24,6 +25,7 @@ export async function waitUntilFresh(
   { consistency, min_position }: FreshnessQuery,
   reply: FastifyReply,
 ): Promise<number> {
+  if (min_position !== undefined) reply.request.mayTakeLonger(positionWaitMs);
   const fresh =
     min_position === undefined
       ? await (consistency === 'eventual' ? freshness.eventual() : freshness.fresh())

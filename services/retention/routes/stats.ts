@@ -4,6 +4,9 @@ import type { Retention } from '#events/policy/retention.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { CountVersions } from '../counts.ts';
 
+/** What has changed since it was last counted is folded from events, of up to 500 models. */
+const countingMs = 60_000;
+
 export function retentionStatsRoutes(
   server: HttpServer,
   { countVersions, kept }: { countVersions: CountVersions; kept: Retention },
@@ -18,8 +21,9 @@ export function retentionStatsRoutes(
         querystring: z.strictObject({}),
       },
     },
-    async ({ principal }, reply) => {
-      const counted = await countVersions(principal);
+    async (request, reply) => {
+      request.mayTakeLonger(countingMs);
+      const counted = await countVersions(request.principal);
       const { due, kept: keptVersions, in_use } = counted;
       const archived_by = {
         manual: counted.archived_manual,
