@@ -1,4 +1,5 @@
 // What is due to be archived, and why: a pure function of a model's state, the policy and the time.
+import { dayMs } from '../days.ts';
 import { ageDaysMin } from '../policy/retention.ts';
 import type { Retention } from '../policy/retention.ts';
 import type { Use } from './commands.ts';
@@ -7,8 +8,6 @@ import type { Stage } from './shapes.ts';
 import type { ModelState } from './state.ts';
 import { usesOf } from './uses.ts';
 import type { Version } from './version-row.ts';
-
-const dayMs = 24 * 60 * 60 * 1000;
 
 /** No version is due sooner than this after its creation or its last use, whatever policy says. */
 export const shortestAgeMs = ageDaysMin * dayMs;

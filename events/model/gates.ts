@@ -1,5 +1,6 @@
 // Gates: what is measured before a version goes to production, and what each of them found.
 import type { z } from 'zod';
+import { dayMs } from '../days.ts';
 import type { Gate } from '../policy/policy.ts';
 import { supplierOf } from './evidence.ts';
 import type { Judged } from './evidence.ts';
@@ -10,7 +11,6 @@ import type { ModelState } from './state.ts';
 export type GateResult = z.infer<typeof gateResult>;
 type Outcome = 'passed' | 'failed' | 'not_measured' | 'no_incumbent';
 
-const dayMs = 24 * 60 * 60 * 1000;
 /** An evaluation may carry a clock that is ahead by so much. */
 const clockAheadDays = 1;
 /** Differences of decimal fractions miss their value by a little: 0.9 - 0.8 is not 0.1. */

@@ -29,7 +29,7 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
   Transition: 'always',
   Deprecate: 'never',
   RaiseSunsetAlert: 'never',
-  Archive: 'never',
+  Archive: 'always',
   ApplyRetention: 'always',
   Restore: 'never',
   SetDefault: 'always',
@@ -43,10 +43,9 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
   RemoveBinding: 'never',
 };
 
-/** A new version in development is asked nothing, unless it takes a pointer at once; nor is who archives by hand. */
+/** A new version in development is asked nothing, unless it takes a pointer at once. */
 export function restsOnPolicy(command: ModelCommand): boolean {
   if (command.type === 'UpdateVersion') return command.is_default === true;
-  if (command.type === 'Archive') return (command.judged_by ?? null) !== null;
   switch (governed[command.type]) {
     case 'always':
       return true;

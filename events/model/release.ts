@@ -1,4 +1,5 @@
 // The release ladder: which stage follows which, and what leaves production when another arrives.
+import { daysAfter } from '../days.ts';
 import type { Decision } from '../decider.ts';
 import type {
   ArchiveCause,
@@ -136,12 +137,14 @@ export const handingOver = (
       ]
     : [];
 
+type Moment = Pick<Common, 'at' | 'in_force' | 'reason'>;
+
 /** The events that archive a version which nothing uses; a default that the registry set moves first. */
 export function archiving(
   state: ModelState,
   version: Version,
   because: ArchiveCause,
-  reason: string | null,
+  { at, in_force, reason }: Moment,
   arriving: Candidate | null,
 ): ModelEvent[] {
   const events = handingOver(state, version, arriving);
@@ -154,14 +157,12 @@ export function archiving(
       plan_id: because.plan_id,
       rule: because.rule,
       archive_uri: null,
-      purge_not_before: null,
+      purge_not_before: daysAfter(at, in_force.policy.retention.age_days.archived),
       reason,
     },
   });
   return events;
 }
-
-type Moment = Pick<Common, 'at' | 'in_force' | 'reason'>;
 
 /**
  * What becomes of an incumbent, as policy says; `retire`: archived if nothing else uses it, else deprecated until its
@@ -184,7 +185,7 @@ export function displacing(
       state,
       incumbent,
       { cause: 'superseded', plan_id: null, rule: null },
-      isRolledBack ? reason : null,
+      { at, in_force, reason: isRolledBack ? reason : null },
       arriving,
     );
   return [
@@ -328,7 +329,7 @@ export function archive(
   const blocking = usesOf(state, version, command.at);
   if (blocking.length > 0)
     return { refusal: { code: 'in_use', number: version.facts.number, blocking } };
-  return { events: archiving(state, version, command.because, command.reason, null) };
+  return { events: archiving(state, version, command.because, command, null) };
 }
 
 /** A policy that was set in between may keep the version longer: it must be judged anew. */

@@ -77,7 +77,7 @@ export function applyRetention(
   state: ModelState,
   command: Extract<ModelCommand, { type: 'ApplyRetention' }>,
 ): Outcome {
-  const { numbers, plan_id, retention_count, reason, at, in_force } = command;
+  const { numbers, plan_id, retention_count, at, in_force } = command;
   const isMeant = ({ number }: { number: number }): boolean => numbers?.includes(number) ?? true;
   const judged = judgeOrder(state, command, in_force.policy.retention, new Date(at));
   const chosen = judged.archive
@@ -86,7 +86,7 @@ export function applyRetention(
     .slice(0, archivedMax);
   if (chosen.length === 0) return { events: [] };
   const archive = (from: ModelState, { number, cause, rule }: DueVersion): ModelEvent[] =>
-    archiving(from, from.versions.get(number)!, { cause, rule, plan_id }, reason, null);
+    archiving(from, from.versions.get(number)!, { cause, rule, plan_id }, command, null);
   const isDefault = ({ number }: DueVersion): boolean => state.versions.get(number)!.is_default;
   const events = chosen
     .filter((version) => !isDefault(version))

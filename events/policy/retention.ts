@@ -5,12 +5,15 @@ export const newestKeptMax = 10;
 /** No scope lets go of a version sooner, so that whoever made or used it has a day; due times rest on it. */
 export const ageDaysMin = 1;
 
-const retentionAges = ['development', 'staging', 'deprecated', 'retired'] as const;
+const retentionAges = ['development', 'staging', 'deprecated', 'retired', 'archived'] as const;
 type RetentionAge = (typeof retentionAges)[number];
 
 /** A version stays while either its age or its rank keeps it: the rule that keeps longer wins. */
 export type Retention = {
-  /** Days since the later of creation and last use, by stage; `retired`: deprecated, and once in production. */
+  /**
+   * Days since the later of creation and last use, by stage; `retired`: deprecated, and once in production. `archived` are days
+   * since then, before which its bytes may not be purged.
+   */
   age_days: Readonly<Record<RetentionAge, number>>;
   /** So many of the newest stay whatever their age: by number, among those not archived, those in use counted. */
   newest_kept: number;
@@ -30,13 +33,22 @@ export type RetentionPatch = {
 
 /** What is kept where no scope says otherwise: the ages of the domain, and as many as the registry is set up for. */
 export const registryRetention = (newestKept = 3): Retention => ({
-  age_days: { development: 30, staging: 90, deprecated: 90, retired: 365 },
+  age_days: { development: 30, staging: 90, deprecated: 90, retired: 365, archived: 1_095 },
   newest_kept: newestKept,
 });
 
-/** Nothing is kept by the registry itself: an order is held to what an admin has set, and to nothing else. */
+/**
+ * Nothing is kept by the registry itself: an order is held to what an admin has set, and to nothing else. The bytes of what it
+ * archives stay as long as any.
+ */
 export const nothingKept: Retention = {
-  age_days: { development: 0, staging: 0, deprecated: 0, retired: 0 },
+  age_days: {
+    ...registryRetention().age_days,
+    development: 0,
+    staging: 0,
+    deprecated: 0,
+    retired: 0,
+  },
   newest_kept: 0,
 };
 
@@ -55,6 +67,7 @@ export function longer(left: Retention, right: Retention): Retention {
       staging: age('staging'),
       deprecated: age('deprecated'),
       retired: age('retired'),
+      archived: age('archived'),
     },
     newest_kept: Math.max(left.newest_kept, right.newest_kept),
   };

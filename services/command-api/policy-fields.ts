@@ -42,7 +42,7 @@ const age = z.int().min(ageDaysMin).max(daysMax).nullish();
 /** null takes a part back. */
 const retention = z.strictObject({
   age_days: z
-    .strictObject({ development: age, staging: age, deprecated: age, retired: age })
+    .strictObject({ development: age, staging: age, deprecated: age, retired: age, archived: age })
     .nullish(),
   newest_kept: z.int().min(newestKeptMin).max(newestKeptMax).nullish(),
 });

@@ -49,6 +49,7 @@ const ownPolicy = fc.record(
             staging: fc.nat(400),
             deprecated: fc.nat(400),
             retired: fc.nat(400),
+            archived: fc.nat(400),
           },
           { requiredKeys: [] },
         ),
@@ -258,7 +259,7 @@ describe('how long versions stay', () => {
 
   test('is as the registry is set up, where no scope says anything', () =>
     expect(keeping([layer('tenant', {}), layer(model, {})], 5)).toEqual({
-      age_days: { development: 30, staging: 90, deprecated: 90, retired: 365 },
+      age_days: { development: 30, staging: 90, deprecated: 90, retired: 365, archived: 1_095 },
       newest_kept: 5,
     }));
 

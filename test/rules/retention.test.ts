@@ -57,10 +57,13 @@ const sweep = (days: number, said: Partial<Order> = {}): Wanted => ({
   in_force: inForce([], registryRetention()),
 });
 
-const byCount = (number: number, limit: number, measured: number): ModelEvent =>
+/** Archived on a day, from which on its bytes stay for three years. */
+const goneOnDay = (day: number) => ({ purge_not_before: onDay(day + 1_095) });
+const byCount = (number: number, limit: number, measured: number, day = 0): ModelEvent =>
   archived(number, 'development', {
     cause: 'retention_count',
     rule: { type: 'count', limit, measured },
+    ...goneOnDay(day),
   });
 type Kept = [number: number, because: string];
 const applied = (numbers: number[], kept: Kept[], retention_count: number | null): ModelEvent => ({
@@ -153,7 +156,7 @@ describe('an order to keep the newest', () => {
     given(...modelWith(5), hold, defaultChanged(5, 1, 'caller'))
       .when(order(4, { at: onDay(11) }))
       .follows(
-        byCount(1, 4, 5),
+        byCount(1, 4, 5, 11),
         applied(
           [1],
           [
@@ -203,7 +206,7 @@ describe('a policy that an admin has set keeps longer, and wins', () => {
       .when(order(3, { at: onDay(5) }, { age_days: { staging: 10 } }))
       .follows(
         defaultChanged(5, 1),
-        byCount(1, 3, 5),
+        byCount(1, 3, 5, 5),
         applied([1], [...newest, [2, 'policy_age']], 3),
       ));
 
@@ -214,6 +217,7 @@ describe('a policy that an admin has set keeps longer, and wins', () => {
         archived(2, 'staging', {
           cause: 'retention_count',
           rule: { type: 'count', limit: 3, measured: 4 },
+          ...goneOnDay(11),
         }),
         applied([2], newest, 3),
       ));
@@ -238,6 +242,7 @@ describe('an order for what is due', () => {
         archived(1, 'development', {
           cause: 'retention_age',
           rule: { type: 'age_days', limit: 30, measured: 31 },
+          ...goneOnDay(31),
         }),
         applied(
           [1],
@@ -253,6 +258,32 @@ describe('an order for what is due', () => {
     given(...modelWith(4))
       .when(sweep(29))
       .changesNothing());
+});
+
+describe('the bytes of what is archived', () => {
+  const purgedAfter = (days: number) => ({ purge_not_before: onDay(days) });
+  const keeping = (archivedDays: number) => ({
+    in_force: inForce([
+      {
+        scope: 'tenant',
+        version: 1,
+        own: { retention: { age_days: { archived: archivedDays } } },
+      },
+    ]),
+  });
+
+  test('stay for three years, also where an order archives', () =>
+    given(...modelWith(2))
+      .when(order(1))
+      .follows(defaultChanged(2, 1), byCount(1, 1, 2), applied([1], [[2, 'newest']], 1)));
+
+  test('stay as long as a policy says, whoever archives', () => {
+    const version = { by: 'number', number: 1 } as const;
+    const by = { cause: 'manual', rule: null, plan_id: null } as const;
+    given(...modelWith(2))
+      .when({ type: 'Archive', version, because: by, ...keeping(10) })
+      .follows(defaultChanged(2, 1), archived(1, 'development', purgedAfter(10)));
+  });
 });
 
 describe('what a plan says', () => {
