@@ -6,7 +6,7 @@ export const modelId = '01940000-0000-7000-8000-000000000000';
 export const noon = '2026-11-21T12:00:00.000Z';
 
 /** Before it, the bytes of what is archived at noon are not purged, unless a policy says otherwise: 1,095 days. */
-export const purgeAfterNoon = '2029-11-20T12:00:00.000Z';
+const purgeAfterNoon = '2029-11-20T12:00:00.000Z';
 
 /** The id of the version with this number. */
 export const versionId = (number: number): string =>
