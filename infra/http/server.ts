@@ -186,6 +186,8 @@ export function buildServer(options: ServerOptions): HttpServer {
     childLoggerFactory: (requestLogger) => requestLogger,
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
+    // what has no body needs no stream to read it: a twentieth less of the CPU of a hello-world
+    http: { optimizeEmptyRequests: true },
     keepAliveTimeout: keepAliveTimeoutMs,
     routerOptions: { maxParamLength: pathParameterCharactersMax },
     forceCloseConnections: 'idle',

@@ -155,8 +155,11 @@ export function retentionApp(deps: {
               dueTimes,
               onError: (error) =>
                 logger.warn({ err: error }, 'the log cannot be read; trying again'),
+              onReadAgain: () => logger.warn('the log went back; it is read again'),
             })
-          : consumeTopic(kafka, dueTimes);
+          : consumeTopic(kafka, dueTimes, (partition) =>
+              logger.warn({ partition }, 'the topic was made anew; it is read again'),
+            );
       sweeping = sweepForEver();
     },
 

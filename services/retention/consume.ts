@@ -42,8 +42,10 @@ export function consumeLog(options: {
   pool: Pool;
   dueTimes: DueTimes;
   onError: (error: unknown) => void;
+  /** The history that was read is not the one there is. */
+  onReadAgain: () => void;
 }): Intake {
-  const { pool, dueTimes, onError } = options;
+  const { pool, dueTimes, onError, onReadAgain } = options;
   const source = 'log';
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -59,7 +61,10 @@ export function consumeLog(options: {
       });
       const head = Number(rows[0]!.head);
       // A restored backup: what was read of the lost history may be wrong, and reading twice is harmless.
-      if (head < read) read = 0;
+      if (head < read) {
+        onReadAgain();
+        read = 0;
+      }
       const events = rows.filter((row): row is EventRow => row.position !== null);
       const last = events.at(-1);
       if (last !== undefined) {
@@ -98,10 +103,14 @@ export function consumeLog(options: {
   };
 }
 
-/** Reads the lifecycle topic as a member of the group `retention`; the stored offsets decide where to go on. */
+/**
+ * Reads the lifecycle topic as a member of the group `retention`; the stored offsets decide where to go on.
+ * @param onReadAgain told of a partition whose topic was made anew
+ */
 export function consumeTopic(
   { broker, topics, groupPrefix, onCrash }: Omit<Kafka, 'codec' | 'settings'>,
   dueTimes: DueTimes,
+  onReadAgain: (partition: number) => void,
 ): Intake {
   const topic = topics.modelLifecycle;
   const lags = new Map<number, Lag>();
@@ -120,6 +129,7 @@ export function consumeTopic(
     onBatch: async (batch, context) => {
       const to = reads.get(batch.partition) ?? beginning;
       if (!batch.jumped && isMadeAnew(batch, to)) {
+        onReadAgain(batch.partition);
         reads.set(batch.partition, beginning);
         return context.seek(0);
       }
