@@ -21,6 +21,8 @@ const reservedModelNames: ReadonlySet<string> = new Set([
   'archive',
 ]);
 const reservedLabels: ReadonlySet<string> = new Set(['default', 'latest']);
+/** What clients take out of a path before they send it (RFC 3986, section 5.2.4). */
+const isDots = (text: string): boolean => text === '.' || text === '..';
 
 export const isUuid = (text: string): boolean => uuidPattern.test(text);
 export const isDigits = (text: string): boolean => digitsPattern.test(text);
@@ -42,6 +44,12 @@ const isLonger = (text: string, charactersMax: number): boolean => {
   return count > charactersMax;
 };
 
+/** Why a text cannot be one of the short ones that people compare and filter by, or null. */
+export function wordFault(text: string): string | null {
+  if (controlPattern.test(text)) return 'must not hold control characters';
+  return text.trim() === text ? null : 'must not begin or end with a space';
+}
+
 /** Why a model cannot have this name, or null. `reserved` names would be read as something else in a path. */
 export function modelNameFault(name: string): { reserved: boolean; message: string } | null {
   const invalid = (message: string) => ({ reserved: false, message });
@@ -53,10 +61,11 @@ export function modelNameFault(name: string): { reserved: boolean; message: stri
   if (controlPattern.test(name)) return invalid('must not hold control characters');
   if (name.includes('/')) return invalid('must not hold "/"');
   if (name.trim() !== name) return invalid('must not begin or end with a space');
-  if (isDigits(name) || isUuid(name) || reservedModelNames.has(name))
+  if (isDigits(name) || isUuid(name) || reservedModelNames.has(name) || isDots(name))
     return {
       reserved: true,
-      message: 'must not be digits only, a UUID, or one of name, register, transition, archive',
+      message:
+        'must not be digits only, a UUID, dots, or one of name, register, transition, archive',
     };
   return null;
 }
@@ -71,7 +80,8 @@ export function labelFault(label: string): string | null {
   if (label.includes('/')) return 'must not hold "/"';
   if (label.trim() !== label) return 'must not begin or end with a space';
   if (label.startsWith('@')) return 'must not begin with "@"';
-  if (isUuid(label) || reservedLabels.has(label)) return 'must not be a UUID, default or latest';
+  if (isUuid(label) || reservedLabels.has(label) || isDots(label))
+    return 'must not be a UUID, dots, default or latest';
   return null;
 }
 

@@ -79,6 +79,7 @@ export function updateModel(
 const stepsBy: Readonly<Record<string, readonly string[]>> = {
   stage: ['promote', 'demote', 'deprecate', 'archive', 'restore'],
   readiness: ['test', 'approve', 'reject', 'revoke-approval'],
+  status: ['test', 'approve', 'reject', 'revoke-approval'],
   activation: ['activate', 'deactivate'],
   is_active: ['activate', 'deactivate'],
 };
@@ -94,6 +95,8 @@ function againstStated(
     id: serial,
     version_id: serial,
     model_id: model!.serial,
+    // a number in a body is the number, whatever the label
+    version: version.facts.number,
   });
   if (fields.length === 0) return null;
   const changed_by = Object.fromEntries(
@@ -164,7 +167,9 @@ export function updateVersion(
         },
       });
   }
-  if (is_default !== true) return { events };
+  // who writes back what was read has not set a default, where the registry had
+  const isEcho = version.is_default && Object.keys(stated ?? {}).length > 0;
+  if (is_default !== true || isEcho) return { events };
   const pointed = setDefault(state, version, command);
   return pointed.refusal === undefined ? { events: [...events, ...pointed.events] } : pointed;
 }

@@ -1,6 +1,6 @@
 // What a command on a model asks for: the permissions that its caller must have where the model stands.
 import type { Permission, Place } from '../access.ts';
-import type { ModelCommand } from './commands.ts';
+import type { ModelCommand, NewVersion } from './commands.ts';
 
 /** What each command asks for. Some ask for more, by what they hold: see `neededFor`. */
 export const permissionOf: Record<ModelCommand['type'], Permission> = {
@@ -48,9 +48,9 @@ export const permissionOf: Record<ModelCommand['type'], Permission> = {
 /** What some commands ask for beside, in words, for the table of who may what. */
 export const alsoAsked = {
   RegisterModel:
-    'with a first version also `version:write`, with one above development also `stage:change`',
+    'with a first version also `version:write`, with one above development, or the default by its caller, also `stage:change`',
   UpdateModel: 'to another team or project also `model:move`, where it was and where it goes',
-  CreateVersion: 'above development also `stage:change`',
+  CreateVersion: 'above development, or as the default, also `stage:change`',
   UpdateVersion: 'that it is the default also `stage:change`',
   Transition: 'to archived also `version:archive`',
   Archive: 'in the name of retention also `retention:attribute`',
@@ -87,18 +87,20 @@ export function destinationOf(command: ModelCommand, place: Place): Place {
   };
 }
 
+/** Whether a new version is promoted at once, or made the default. */
+const isMoved = ({ stage, is_default }: NewVersion): boolean =>
+  stage !== 'development' || is_default;
+
 /** @param place where the model stands now; where it is registered, for a new one */
 export function neededFor(command: ModelCommand, place: Place): readonly Needed[] {
   if (command.type === 'RegisterModel' && command.first_version !== null)
-    return command.first_version.stage === 'development'
-      ? registersWithVersion
-      : registersWithStage;
+    return isMoved(command.first_version) ? registersWithStage : registersWithVersion;
   if (command.type === 'UpdateModel') {
     const { team, project } = destinationOf(command, place);
     if (team !== place.team || project !== place.project) return moves;
   }
   if (command.type === 'UpdateVersion' && command.is_default === true) return stages;
-  if (command.type === 'CreateVersion' && command.version.stage !== 'development') return stages;
+  if (command.type === 'CreateVersion' && isMoved(command.version)) return stages;
   if (command.type === 'Transition' && command.to_stage === 'archived') return archives;
   if (command.type === 'Archive') {
     const { cause, rule, plan_id } = command.because;

@@ -8,7 +8,7 @@ export type Stated = Readonly<Record<string, unknown>>;
 /**
  * The stated fields that are otherwise.
  * @param stored the resource as it is answered
- * @param ids fields that hold an id, with the serial that may stand for it, as a number or as text
+ * @param ids fields that hold an id or a label, with the number that may stand for it, as a number or as text
  */
 export function otherThanStored(
   stated: Stated,
@@ -18,9 +18,9 @@ export function otherThanStored(
   const shown = new Map<string, unknown>(Object.entries(stored));
   return Object.entries(stated)
     .filter(([field, value]) => {
-      const serial = ids[field];
-      const isSerial = serial !== undefined && (value === serial || value === String(serial));
-      return !isSerial && !sameJson(shown.get(field), value);
+      const number = ids[field];
+      const isNumber = number !== undefined && (value === number || value === String(number));
+      return !isNumber && !sameJson(shown.get(field), value);
     })
     .map(([field]) => field);
 }

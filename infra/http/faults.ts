@@ -18,6 +18,7 @@ export function faultsOfSchema(error: ZodError, part: string): Fault[] {
         ? `?${path.map(String).join('.')}`
         : jsonPointer([part, ...path]);
   return error.issues
+    .filter((issue, _nth, all) => !isOfWrongType(issue, all))
     .flatMap((issue) => faultsOfIssue(issue, []))
     .slice(0, faultsMax)
     .map(({ path, message }) => ({ pointer: place(path), message }));
@@ -26,11 +27,17 @@ export function faultsOfSchema(error: ZodError, part: string): Fault[] {
 type Issue = ZodError['issues'][number];
 type FaultAt = { path: readonly PropertyKey[]; message: string };
 
+/** What is of another type than it should be has no length that matters, though zod measures whatever has one. */
+const isOfWrongType = (issue: Issue, all: readonly Issue[]): boolean =>
+  (issue.code === 'too_small' || issue.code === 'too_big') &&
+  all.some(({ code, path }) => code === 'invalid_type' && path.join() === issue.path.join());
+
 /** @param within where the value is in which the issue was found */
 function faultsOfIssue(issue: Issue, within: readonly PropertyKey[]): FaultAt[] {
   const path = [...within, ...issue.path];
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ path: [...path, key], message: 'is not known here' }));
+  if (isNothing(issue)) return [{ path, message: 'is needed' }];
   if (issue.code !== 'invalid_union') return [{ path, message: issue.message }];
   // an alternative with faults inside the value only is the one that was meant
   const meant = issue.errors.find((issues) => issues.every((one) => one.path.length > 0));
@@ -38,6 +45,12 @@ function faultsOfIssue(issue: Issue, within: readonly PropertyKey[]): FaultAt[] 
     ? [{ path, message: unionMessage(issue) }]
     : meant.flatMap((one) => faultsOfIssue(one, path));
 }
+
+/** Whether there is nothing where something is needed; zod says so in the message only. */
+const isNothing = (issue: Issue): boolean =>
+  issue.code === 'invalid_union'
+    ? issue.errors.length > 0 && issue.errors.every((of) => of.length > 0 && of.every(isNothing))
+    : issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
 
 /** What zod says of a union that says nothing itself. */
 const saysNothing = 'Invalid input';

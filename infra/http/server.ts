@@ -11,7 +11,7 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { principalOf, rolesWith } from '#events/access.ts';
+import { principalOf } from '#events/access.ts';
 import type { Permission, Principal } from '#events/access.ts';
 import { AssertionFailed } from '#events/decider.ts';
 import { LogUnavailable } from '#events/log.ts';
@@ -22,10 +22,12 @@ import type { RequestMetrics } from '#infra/telemetry/metrics.ts';
 import { asksAsOf } from './as-of-query.ts';
 import { openDeadlines } from './deadlines.ts';
 import { asksDryRun, changesSomething, withDryRun, withoutDryRun } from './dry-run.ts';
+import { forbidden } from './forbidden.ts';
 import { faultsOfBody, faultsOfSchema, tooDeep } from './faults.ts';
 import { Problem } from './problems.ts';
 import { refusalOf } from './refusals.ts';
 import type { Fault } from './problems.ts';
+import { answerUnparsed, isQueryEncoded } from './unparsed.ts';
 
 /** A body may hold one event's data and its names. */
 const bodyBytesMax = 640 * 1024;
@@ -162,6 +164,11 @@ function malformedDetail(error: FastifyError | Error): string {
   return 'the request cannot be parsed';
 }
 
+function unauthenticated(reply: FastifyReply): Problem {
+  reply.header('www-authenticate', 'Bearer');
+  return new Problem('unauthenticated');
+}
+
 export type ServerOptions = {
   logger: Logger;
   keyring: Keyring;
@@ -186,16 +193,24 @@ export function buildServer(options: ServerOptions): HttpServer {
     childLoggerFactory: (requestLogger) => requestLogger,
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
-    // what has no body needs no stream to read it: a twentieth less of the CPU of a hello-world
-    http: { optimizeEmptyRequests: true },
     keepAliveTimeout: keepAliveTimeoutMs,
     routerOptions: { maxParamLength: pathParameterCharactersMax },
     forceCloseConnections: 'idle',
     exposeHeadRoutes: true,
     return503OnClosing: true,
-    // what is not even a path is answered before any hook: as to a stranger
-    frameworkErrors: (_error, request, reply) => {
-      answerProblem(new Problem('not_found'), request, reply);
+    clientErrorHandler: answerUnparsed,
+    // what is not even a path comes before any hook; a stranger learns no more of it than of any other
+    frameworkErrors: (error, request, reply) => {
+      const answer = (problem: Problem): void => void answerProblem(problem, request, reply);
+      const token = presentedToken(request);
+      const isBadUrl = error.code === 'FST_ERR_BAD_URL';
+      const known = isBadUrl
+        ? new Problem('malformed', { detail: 'the path is not percent-encoded UTF-8' })
+        : new Problem('not_found');
+      Promise.resolve(token === null ? null : keyring.find(token)).then(
+        (principal) => answer(principal === null ? unauthenticated(reply) : known),
+        (failure: Error) => answer(problemOf(failure)),
+      );
     },
   }).withTypeProvider<ZodTypeProvider>();
 
@@ -224,6 +239,8 @@ export function buildServer(options: ServerOptions): HttpServer {
 
   server.addHook('preValidation', (request, _reply, done) => {
     const route = request.route!;
+    if (!isQueryEncoded(request.url))
+      return done(new Problem('malformed', { detail: 'the query is not percent-encoded UTF-8' }));
     const errors = request.bodyFaults ?? [];
     let isReserved = false;
     const check = (part: 'params' | 'querystring' | 'body', value: unknown): unknown => {
@@ -295,10 +312,7 @@ export function buildServer(options: ServerOptions): HttpServer {
     if (access === 'open' || access === 'loopback' || access === 'any key') return undefined;
     // what is held in some scope only is decided where it is known which model is meant
     if (principal.somewhere.has(access)) return undefined;
-    return new Problem('forbidden', {
-      required_permission: access,
-      required_role: rolesWith(access),
-    });
+    return forbidden(access);
   }
 
   server.addHook('onRequest', (request, reply, done) => {
@@ -317,10 +331,7 @@ export function buildServer(options: ServerOptions): HttpServer {
       if (asksAsOf(request)) deadlines.allow(request, asOfMs);
     }
     const token = presentedToken(request);
-    if (token === null) {
-      reply.header('www-authenticate', 'Bearer');
-      return done(new Problem('unauthenticated'));
-    }
+    if (token === null) return done(unauthenticated(reply));
     const found = keyring.find(token);
     const proceed = (principal: Principal | null): void => done(admit(request, access, principal));
     if (found instanceof Promise) found.then(proceed, done);

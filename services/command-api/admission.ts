@@ -1,6 +1,6 @@
 // Whether a caller may ask a command of a model where it stands, by what they hold at that moment. Who may not see the
 // model is told that there is none.
-import { mayAt, maySee, principalOf, roleAt, rolesWith } from '#events/access.ts';
+import { mayAt, maySee, principalOf, roleAt } from '#events/access.ts';
 import type { Principal } from '#events/access.ts';
 import type { ModelCommand } from '#events/model/commands.ts';
 import { restsOnRoles } from '#events/model/governed.ts';
@@ -8,6 +8,7 @@ import { destinationOf, neededFor } from '#events/model/permissions.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { tenantStream } from '#events/names.ts';
 import type { TenantState } from '#events/tenant/tenant.ts';
+import { forbidden } from '#infra/http/forbidden.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { Folded } from './streams.ts';
 
@@ -53,12 +54,7 @@ export function admitToModel(
   for (const { permission, at } of neededFor(command, place)) {
     const where = at === 'model' ? place : destinationOf(command, place);
     if (!mayAt(principal, permission, where))
-      return new Problem('forbidden', {
-        required_permission: permission,
-        required_role: rolesWith(permission),
-        team: where.team,
-        project: where.project,
-      });
+      return forbidden(permission, { team: where.team, project: where.project });
   }
   // who has no bindings has everywhere the role of the key
   if (principal.grants.length === 1) return command;

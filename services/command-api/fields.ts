@@ -4,7 +4,7 @@ import type { NewVersion, VersionRef } from '#events/model/commands.ts';
 import { splits, strategies } from '#events/model/shapes.ts';
 import type { ModelEventData } from '#events/model/events.ts';
 import type { Metric } from '#events/model/metrics.ts';
-import { labelFault, modelNameFault } from '#events/names.ts';
+import { labelFault, modelNameFault, wordFault } from '#events/names.ts';
 import { artifactUriFault } from './artifact-uri.ts';
 import { credentialPaths, looksLikeCredential } from './credential-keys.ts';
 import { namedBody, standsFor } from './document-names.ts';
@@ -21,7 +21,14 @@ const listMax = 1_000;
 const earliestTime = new Date(0);
 const latestTime = new Date('9999-12-31T23:59:59.999Z');
 
-const word = z.string().min(1).max(wordCharactersMax);
+const word = z
+  .string()
+  .min(1)
+  .max(wordCharactersMax)
+  .superRefine((text, context) => {
+    const fault = wordFault(text);
+    if (fault !== null) context.addIssue({ code: 'custom', message: fault });
+  });
 const prose = z.string().max(textCharactersMax);
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
 
@@ -89,7 +96,10 @@ export const newModelBody = namedBody(
   ['name'],
 );
 
-export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
+export const sha256 = z
+  .string()
+  .toLowerCase()
+  .regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits');
 export const shape = z.array(z.number()).max(listMax);
 
 const metricName = z.string().min(1).max(wordCharactersMax);
@@ -218,6 +228,7 @@ const deploymentFields = {
 const deploymentNames = {
   deployment_target: standsFor('environment', word),
   deployed_by: standsFor('declared_by', word),
+  deployment_config: standsFor('config', freeObject),
 };
 
 export const deploymentBody = namedBody(

@@ -168,12 +168,15 @@ export const versionPatchBody = namedBody(
 ).superRefine(({ metrics, ...body }, context) => {
   if (metrics === undefined) return;
   const flat = flatMetrics(metricsOf(metrics));
+  const isBySplit = Object.values(metrics ?? {}).some((of) => typeof of === 'object');
   for (const name of documentMetrics)
     if (body[name] !== undefined && body[name] !== (flat[name] ?? null))
       context.addIssue({
         code: 'custom',
         path: [name],
-        message: `and metrics.${name} are one field, and must not differ`,
+        message: isBySplit
+          ? 'has no split, so it is not changed beside metrics by split'
+          : `and metrics.${name} are one field, and must not differ`,
       });
 });
 

@@ -154,11 +154,14 @@ function ifMatch(header: string | undefined): number | null {
   return Number(version);
 }
 
-/** Tells a repeat of a request from another one under the same key. */
+const prefix = '/api/v1';
+
+/** Tells a repeat of a request from another one under the same key; the same call with and without the prefix is one. */
 function requestHash(request: FastifyRequest): string {
+  const { url } = request;
   const parts = [
     request.method,
-    request.url,
+    url.startsWith(`${prefix}/`) ? url : `${prefix}${url}`,
     request.headers['if-match'] ?? '',
     request.body ?? null,
   ];

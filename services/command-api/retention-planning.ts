@@ -4,6 +4,7 @@ import type { Principal } from '#events/access.ts';
 import { judgeOrder } from '#events/model/retention.ts';
 import type { LeftVersion, OrderScope } from '#events/model/retention.ts';
 import { newId } from '#infra/ids.ts';
+import { forbidden } from '#infra/http/forbidden.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { modelKind } from './kinds.ts';
 import type { CommandHead } from './request.ts';
@@ -84,8 +85,7 @@ export function openRetentionPlanning(deps: {
       for (const one of found) {
         if (one === null) continue;
         const isAllowed = mayAt(by, 'version:archive', one.model);
-        if (stream !== null && !isAllowed)
-          throw new Problem('forbidden', { required_permission: 'version:archive' });
+        if (stream !== null && !isAllowed) throw forbidden('version:archive');
         // of a whole tenant only those models are shown of which something goes
         if (!isAllowed || (stream === null && one.archive.length === 0)) continue;
         versions += one.archive.length + one.kept.length;

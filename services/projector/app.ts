@@ -203,6 +203,7 @@ export function projectorApp(deps: {
       versionReadRoutes(server, reading);
       comparisonRoutes(server, reading);
       lineageRoutes(server, reading);
+      deploymentReadRoutes(server, reading);
       bindingReadRoutes(server, reading);
       statsRoutes(server, reading);
     },

@@ -73,8 +73,11 @@ const invalid = (parameter: string, message: string): Problem =>
 /** @throws Problem `invalid` */
 function placeOf(query: PageQuery, order: Order): Place {
   const { page_size, page_token, page, size } = query;
-  const byNumber = page !== undefined || size !== undefined;
-  if (byNumber && (page_size !== undefined || page_token !== undefined))
+  const byNumber = page !== undefined;
+  if (
+    (byNumber && page_token !== undefined) ||
+    ((byNumber || size !== undefined) && page_size !== undefined)
+  )
     throw invalid('page', 'go by page_size and page_token, or by page and size');
   const limit = page_size ?? size ?? pageSizeDefault;
   const offset = ((page ?? 1) - 1) * limit;

@@ -374,14 +374,60 @@ describe('names that mean something else are refused', () => {
   );
 });
 
+test.each(['.', '..'])('what clients take out of a path is no name: %s', async (name) => {
+  expect(await api.post('/models', { name })).toMatchObject({
+    status: 422,
+    body: { code: 'reserved_name' },
+  });
+  expect(await api.post('/models/known/versions', { label: name })).toMatchObject({ status: 422 });
+});
+
+test.each([' production', 'a\nb'])('what people filter by is one line: %j', async (environment) => {
+  const asked = { environment, status: 'deployed' };
+  const answer = await api.post('/models/known/versions/v1/deployments', asked);
+  expect([answer.status, pointers(answer)]).toEqual([422, ['/environment']]);
+});
+
+test('what is not there is needed, whatever it may be', async () => {
+  const asked = { model_name: 'known', environment: 'production' };
+  expect(await api.post('/deploy', asked)).toMatchObject({
+    status: 422,
+    body: { errors: [{ pointer: '/version', message: 'is needed' }] },
+  });
+});
+
+test('what is of another type is not measured', async () => {
+  const { body } = await api.post('/models', { name: 'typed', team: [] });
+  expect(body.errors).toHaveLength(1);
+});
+
+test('a query that is no UTF-8 is not read as another', async () => {
+  for (const wrong of ['%zz', '%ff'])
+    expect(await api.get(`/events?model=${wrong}`)).toMatchObject({
+      status: 400,
+      body: { code: 'malformed' },
+    });
+});
+
+test('what is no HTTP request is answered by a problem document too', async () => {
+  const answer = await api.get('/models/known/versions', {
+    headers: { 'x-big': 'x'.repeat(20_000) },
+  });
+  expect(answer).toMatchObject({
+    status: 431,
+    headers: { 'content-type': 'application/problem+json' },
+    body: { code: 'headers_too_large' },
+  });
+});
+
 describe('a path is what it says', () => {
   test.each([
     ['/api/v1/models/..%2F..%2Fetc/versions', 422],
     ['/api/v1/models/a%2Fb/versions', 422],
     ['/api/v1/models/a%00b/versions', 422],
     ['/api/v1/models/%0a/versions', 422],
-    ['/api/v1/models/%zz/versions', 404],
-    ['/api/v1/models/%ff/versions', 404],
+    ['/api/v1/models/%zz/versions', 400],
+    ['/api/v1/models/%ff/versions', 400],
     ['/api/v1/models/../../../etc/passwd', 404],
     ['//api/v1/models', 404],
     ['/api/v1//models', 404],
@@ -398,4 +444,12 @@ describe('a path is what it says', () => {
     expect(answer.text).not.toMatch(/etc|passwd|url component|at .*\.ts/);
     expect(await head()).toBe(before);
   });
+
+  test.each(['/api/v1/models/%zz', `/api/v1/models/${'x'.repeat(1_100)}`])(
+    'and tells a stranger nothing: %s',
+    async (path) => {
+      const answer = await api.ask('GET', path, { key: null });
+      expect(answer).toMatchObject({ status: 401, body: { code: 'unauthenticated' } });
+    },
+  );
 });

@@ -103,6 +103,42 @@ describe.each(['PATCH', 'PUT'])('%s of a version', (method) => {
     });
   });
 
+  test('says a version by its number as well as by its label', async () => {
+    const { model, path } = await aVersion();
+    for (const version of [2, '2', 'v2'])
+      expect(await change(path, { version })).toMatchObject({ status: 200 });
+    expect(await change(path, { version: 1 })).toMatchObject({
+      status: 422,
+      body: { code: 'immutable', fields: ['version'] },
+    });
+    expect(await happenedTo(model)).toEqual([]);
+  });
+
+  test('says which calls change what it may not', async () => {
+    const { path } = await aVersion();
+    expect(await change(path, { status: 'approved' })).toMatchObject({
+      status: 422,
+      body: { code: 'immutable', fields: ['status'], changed_by: { status: expect.any(Array) } },
+    });
+  });
+
+  test('tells a metric without a split from metrics by split', async () => {
+    const { path } = await aVersion();
+    expect(
+      await change(path, { metrics: { test: { accuracy: 0.9 } }, f1_score: 0.3 }),
+    ).toMatchObject({
+      status: 422,
+      body: {
+        errors: [
+          {
+            pointer: '/f1_score',
+            message: 'has no split, so it is not changed beside metrics by split',
+          },
+        ],
+      },
+    });
+  });
+
   test('of all that was read changes nothing, whatever splits its metrics have', async () => {
     const { model, path, body } = await aVersion({
       content_digest: { sha256: 'a'.repeat(64) },
@@ -213,3 +249,32 @@ describe('a deleted version', () => {
     });
   });
 });
+
+test('a digest may be written in capitals, and is the same', async () => {
+  const sha256 = 'ab'.repeat(32);
+  const { model, body } = await aVersion({ content_digest: { sha256: sha256.toUpperCase() } });
+  expect(body).toMatchObject({ hash: sha256 });
+  expect(await api.post(`/models/${model}/versions`, { label: 'v3', hash: sha256 })).toMatchObject({
+    status: 409,
+  });
+});
+
+test.each(['/models/{model}/versions', '/versions', '/models/register'])(
+  'who may not set the default does not set it with a new version: POST %s',
+  async (path) => {
+    const { model } = await aVersion();
+    const issued = await api.post('/api-keys', { subject: 'makes-versions', role: 'producer' });
+    const key = String(issued.body['secret']);
+    const asked = { ...(path.includes('{') ? {} : { model_name: model }), label: 'v3' };
+    const to = path.replace('{model}', model);
+    expect(await api.post(to, { ...asked, is_default: true }, { key })).toMatchObject({
+      status: 403,
+      body: {
+        required_permission: 'stage:change',
+        required_role: expect.arrayContaining(['deployer']),
+      },
+    });
+    expect(await happenedTo(model)).toEqual([]);
+    expect(await api.post(to, asked, { key })).toMatchObject({ status: 201 });
+  },
+);

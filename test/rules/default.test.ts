@@ -57,6 +57,17 @@ describe('a caller sets the default', () => {
       .when({ type: 'SetDefault', version: numbered(1) })
       .follows(defaultChanged(1, 1, 'caller')));
 
+  test('but not by who writes back a version as it was read, with what only answers show', () =>
+    given(...modelWith(1))
+      .when({
+        type: 'UpdateVersion',
+        version: numbered(1),
+        patch: { description: null },
+        is_default: true,
+        stated: { stage: 'development' },
+      })
+      .changesNothing());
+
   test('to what it is already: nothing happens', () =>
     given(...modelWith(1), defaultChanged(1, 1, 'caller'))
       .when({ type: 'SetDefault', version: numbered(1) })

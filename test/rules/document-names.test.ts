@@ -157,7 +157,7 @@ describe('every fault is told at once, where it is', () => {
       }),
     ).toEqual({
       '/version': 'and label are one field, and must not differ',
-      '/hash': 'must be 64 lower-case hex digits',
+      '/hash': 'must be 64 hex digits',
       '/input_shape': 'must be an array of numbers, or its JSON text',
       '/accuracy': 'must be a finite number',
       '/output_shape/1': 'Invalid input: expected number, received string',

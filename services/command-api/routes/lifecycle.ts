@@ -7,7 +7,7 @@ import { modelResource } from '#events/model/resource.ts';
 import { policyScope as parsePolicyScope } from '#events/names.ts';
 import type { PolicyScope } from '#events/policy/policy.ts';
 import { newId } from '#infra/ids.ts';
-import { Problem } from '#infra/http/problems.ts';
+import { forbidden } from '#infra/http/forbidden.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { namedBody, standsFor } from '../document-names.ts';
 import {
@@ -243,7 +243,7 @@ export function lifecycleRoutes(server: HttpServer, asking: Asking): void {
       (given) => given !== undefined && given !== null,
     );
     if (attributed && !request.principal.everywhere.has('retention:attribute'))
-      throw new Problem('forbidden', { required_permission: 'retention:attribute' });
+      throw forbidden('retention:attribute');
     return {
       cause: body?.cause ?? 'manual',
       rule: body?.rule ?? null,

@@ -1,7 +1,7 @@
 // What the routes about policies share: how a scope is named and bound, and how its policy is shown and set.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { mayAt, maySee, rolesWith } from '#events/access.ts';
+import { mayAt, maySee } from '#events/access.ts';
 import type { Place, Principal } from '#events/access.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { Model } from '#events/model/model-row.ts';
@@ -21,6 +21,7 @@ import type {
 import { policyDecider } from '#events/policy/scope.ts';
 import type { AsOf, Then } from '#infra/as-of.ts';
 import { asOfQuery } from '#infra/http/as-of-query.ts';
+import { forbidden } from '#infra/http/forbidden.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { modelKind, policyKind } from '../kinds.ts';
 import { layerOf } from '../policies.ts';
@@ -141,8 +142,7 @@ export function openPolicyAsking({ ask, resolve, streams, asOf, kept }: PolicyAs
       const { principal, params } = request;
       const then = await seen(request, reply);
       const { scope, wider, place } = await scopeOf(then, principal, params.scope);
-      if (place !== null && !maySee(principal, place))
-        throw new Problem('forbidden', { required_permission: 'registry:read' });
+      if (place !== null && !maySee(principal, place)) throw forbidden('registry:read');
       const [own, ...bounds] = await Promise.all(
         [scope, ...wider].map((one) => then.policyOf(principal.tenant, one)),
       );
@@ -160,11 +160,7 @@ export function openPolicyAsking({ ask, resolve, streams, asOf, kept }: PolicyAs
       const { scope, wider, place } = await scopeOf(now, principal, request.params.scope);
       const byAdminOfTenant = principal.everywhere.has('policy:write');
       if (!byAdminOfTenant && (place === null || !mayAt(principal, 'policy:write', place)))
-        throw new Problem('forbidden', {
-          required_permission: 'policy:write',
-          required_role: rolesWith('policy:write'),
-          scope,
-        });
+        throw forbidden('policy:write', { scope });
       const bounds = await Promise.all(
         wider.map((one) => loadPolicy(streams, principal.tenant, one)),
       );

@@ -76,7 +76,8 @@ export function registrationRoutes(
       const { model_name: name, ...body } = request.body;
       const head = commandHead(request, body);
       const stage = body.stage ?? 'development';
-      assertMayStage(request, stage);
+      const is_default = body.is_default ?? false;
+      assertMayStage(request, { stage, is_default });
       const { description, tags, framework, model_type } = body;
       const answered = await registerVersion({
         // whoever may not see the model learns what a registration of its name would tell
@@ -88,7 +89,7 @@ export function registrationRoutes(
           facts: versionFactsOf(body),
           stage,
           readiness: body.readiness ?? 'training',
-          is_default: body.is_default ?? false,
+          is_default,
         },
         common: (at) => commonOf(head, at),
       });

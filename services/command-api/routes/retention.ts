@@ -37,7 +37,7 @@ const applyBody = z
       plan_id === undefined
         ? model_id !== undefined
         : model_id === undefined && retention_count === undefined,
-    'must have a plan_id alone, or a model_id with a retention_count',
+    'must have a plan_id alone, or a model_id, of which the newest retention_count stay',
   );
 const archiveBody = z
   .strictObject({

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { NewVersion } from '#events/model/commands.ts';
-import { Problem } from '#infra/http/problems.ts';
+import { forbidden } from '#infra/http/forbidden.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
 import { warnsOfChildren } from '../children.ts';
@@ -16,10 +16,13 @@ import { answeredVersion, askModel, modelPath, versionPath } from './model-askin
 import type { Asking } from './model-asking.ts';
 import { noQuery } from './query.ts';
 
-/** A stage above development is a promotion, and asks for the right to promote. */
-export function assertMayStage(request: FastifyRequest, stage: NewVersion['stage']): void {
-  if (stage !== 'development' && !request.principal.somewhere.has('stage:change'))
-    throw new Problem('forbidden', { required_permission: 'stage:change' });
+/** A stage above development is a promotion, and to be the default takes it from another: both ask for the right to do so. */
+export function assertMayStage(
+  { principal }: FastifyRequest,
+  { stage, is_default }: Pick<NewVersion, 'stage' | 'is_default'>,
+): void {
+  const isMoved = stage !== 'development' || is_default;
+  if (isMoved && !principal.somewhere.has('stage:change')) throw forbidden('stage:change');
 }
 
 const ownPath = z.strictObject({ id: idOrSerial('version') });
@@ -35,15 +38,14 @@ export function versionRoutes(
   ): Promise<FastifyReply> {
     const { body } = request;
     const head = commandHead(request, body);
-    const stage = body.stage ?? 'development';
-    assertMayStage(request, stage);
     const version: NewVersion = {
       version_id: newId(),
       facts: versionFactsOf(body),
-      stage,
+      stage: body.stage ?? 'development',
       readiness: body.readiness ?? 'training',
       is_default: body.is_default ?? false,
     };
+    assertMayStage(request, version);
     return await askModel(
       ask,
       reply,
