@@ -200,18 +200,7 @@ export function buildServer(options: ServerOptions): HttpServer {
     return503OnClosing: true,
     clientErrorHandler: answerUnparsed,
     // what is not even a path comes before any hook; a stranger learns no more of it than of any other
-    frameworkErrors: (error, request, reply) => {
-      const answer = (problem: Problem): void => void answerProblem(problem, request, reply);
-      const token = presentedToken(request);
-      const isBadUrl = error.code === 'FST_ERR_BAD_URL';
-      const known = isBadUrl
-        ? new Problem('malformed', { detail: 'the path is not percent-encoded UTF-8' })
-        : new Problem('not_found');
-      Promise.resolve(token === null ? null : keyring.find(token)).then(
-        (principal) => answer(principal === null ? unauthenticated(reply) : known),
-        (failure: Error) => answer(problemOf(failure)),
-      );
-    },
+    frameworkErrors: (fault, request, reply) => void answerUnroutable(fault, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
 
   // one hook checks every part, so that one answer names the faults of all
@@ -370,6 +359,23 @@ export function buildServer(options: ServerOptions): HttpServer {
     const noted = refusal === null ? undefined : audit!.note(refusal.refused, refusal.always);
     if (noted === undefined) return answerProblem(problem, request, reply);
     return noted.then(() => answerProblem(problem, request, reply));
+  }
+
+  async function answerUnroutable(
+    fault: FastifyError,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<void> {
+    const token = presentedToken(request);
+    try {
+      const principal = token === null ? null : await keyring.find(token);
+      if (principal === null) throw unauthenticated(reply);
+      throw fault.code === 'FST_ERR_BAD_URL'
+        ? new Problem('malformed', { detail: 'the path is not percent-encoded UTF-8' })
+        : new Problem('not_found');
+    } catch (error) {
+      answerProblem(error as Error, request, reply);
+    }
   }
 
   function answerProblem(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {

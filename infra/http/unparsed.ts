@@ -4,14 +4,9 @@ import type { Socket } from 'node:net';
 import { Problem } from './problems.ts';
 
 function problemOf(code: string | undefined): Problem {
-  switch (code) {
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Problem('too_slow');
-    case 'HPE_HEADER_OVERFLOW':
-      return new Problem('headers_too_large');
-    default:
-      return new Problem('malformed', { detail: 'this is no HTTP request' });
-  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new Problem('too_slow');
+  if (code === 'HPE_HEADER_OVERFLOW') return new Problem('headers_too_large');
+  return new Problem('malformed', { detail: 'this is no HTTP request' });
 }
 
 /** Answers what the parser of HTTP has given up, and ends its connection. */
