@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
 import { LogUnavailable } from '#events/log.ts';
-import { isTransient } from './connect.ts';
+import { isOfTheValues, isTransient } from './connect.ts';
 import { eventColumns, recordedEvent } from './event-row.ts';
 import type { EventRow } from './event-row.ts';
 
@@ -15,6 +15,8 @@ const retryAfterMs = 1_000;
 /** Who must be heard before the answer waits this long for a database that does not answer; it is written later then. */
 const patienceMs = 1_000;
 const detailCharactersMax = 8_192;
+/** The longest text is such a detail. */
+const textCharactersMax = detailCharactersMax;
 /** One caller's refusals are all kept up to so many at once and so many a second after; strangers share theirs. */
 const callerBurst = 200;
 const callerPerSecond = 20;
@@ -40,24 +42,31 @@ export type AuditRecords = {
   close: () => Promise<void>;
 };
 
-/** JSON that PostgreSQL can hold: no NUL, no lone surrogate, no more than a record is worth. */
+/** A text that PostgreSQL can hold: no NUL, no lone surrogate, also where it was cut. */
+const storableText = (text: string): string =>
+  text.slice(0, textCharactersMax).toWellFormed().replaceAll('\u0000', '\ufffd');
+
+/** No more than a record is worth. */
 function storable(detail: object): string {
-  const text = JSON.stringify(detail, (_key, value: unknown) =>
-    typeof value === 'string' ? value.toWellFormed().replaceAll('\u0000', '\ufffd') : value,
-  );
+  const text = JSON.stringify(detail);
   return text.length <= detailCharactersMax ? text : JSON.stringify({ is_cut: true });
 }
-const storableText = (text: string): string =>
-  text.toWellFormed().replaceAll('\u0000', '\ufffd').slice(0, 1_024);
 
+/** The same with no text that the database would refuse, whoever said it: one would keep all that wait with it from being written. */
+const storableRefusal = (refused: Refused): Refused =>
+  JSON.parse(JSON.stringify(refused), (_key, value: unknown) =>
+    typeof value === 'string' ? storableText(value) : value,
+  ) as Refused;
+
+type Row = Omit<Refused, 'detail'> & { detail: string; at: string };
+type Waiting = { row: Row; done: () => void };
 type Bucket = { left: number; at: number; passed: number };
 
 export function openAuditRecords(
   pool: Pool,
   onError: (error: unknown, dropped: number) => void,
 ): AuditRecords {
-  type Row = Omit<Refused, 'detail'> & { detail: string; at: string };
-  let waiting: { row: Row; done: () => void }[] = [];
+  let waiting: Waiting[] = [];
   let dropped = 0;
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<void> | null = null;
@@ -87,9 +96,9 @@ export function openAuditRecords(
     return passed;
   }
 
-  async function write(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, batchMax);
+  /** One that the database refuses whatever happens must not keep the others: halves until it stands alone, and is left out. */
+  async function insert(batch: readonly Waiting[]): Promise<void> {
+    try {
       await pool.query({
         name: 'note_refusals',
         text: `insert into log.audit_records (recorded_at, tenant, subject, action, code, stream, actor, detail)
@@ -97,6 +106,19 @@ export function openAuditRecords(
                from json_to_recordset($1) as r(at timestamptz, tenant text, actor jsonb, action text, code text, stream text, detail text)`,
         values: [JSON.stringify(batch.map(({ row }) => row))],
       });
+    } catch (error) {
+      if (!isOfTheValues(error)) throw error;
+      const half = batch.length >> 1;
+      if (half === 0) return onError(error, ++dropped);
+      await insert(batch.slice(0, half));
+      await insert(batch.slice(half));
+    }
+  }
+
+  async function write(): Promise<void> {
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, batchMax);
+      await insert(batch);
       waiting = waiting.slice(batch.length);
       for (const { done } of batch) done();
     }
@@ -121,7 +143,7 @@ export function openAuditRecords(
   }
 
   return {
-    note({ action, stream, detail, ...refused }, always) {
+    note(refused, always) {
       const { actor, tenant } = refused;
       const passed = always ? 0 : admit(actor === null ? null : `${tenant} ${actor.subject}`);
       if (passed === null) return undefined;
@@ -129,11 +151,10 @@ export function openAuditRecords(
         dropped++;
         return undefined;
       }
+      const { detail, ...said } = storableRefusal(refused);
       const row: Row = {
-        ...refused,
+        ...said,
         at: new Date().toISOString(),
-        action: storableText(action),
-        stream: stream === null ? null : storableText(stream),
         detail: storable(passed === 0 ? detail : { ...detail, not_recorded_before: passed }),
       };
       if (!always) {

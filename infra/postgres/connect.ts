@@ -71,6 +71,10 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
+/** Whether the database will refuse the same values again: a value's form (22), a constraint (23), a size (54). */
+export const isOfTheValues = (error: unknown): boolean =>
+  ['22', '23', '54'].includes(sqlState(error)?.slice(0, 2) ?? '');
+
 /** Whether a statement that failed so may have been committed nevertheless: no definite word from the server came. */
 export function isInDoubt(error: unknown): boolean {
   const code = sqlState(error);

@@ -1,6 +1,5 @@
 // Applies events to the views, effectively once: the stream version decides, one transaction a batch, one statement a table.
 import { LRUCache } from 'lru-cache';
-import { DatabaseError } from 'pg';
 import type { QueryConfig } from 'pg';
 import { AssertionFailed } from '#events/decider.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
@@ -8,6 +7,7 @@ import type { Model } from '#events/model/model-row.ts';
 import { UnreadableEvent, upcast } from '#events/upcasters.ts';
 import type { Failpoint } from '#infra/failpoint.ts';
 import { columnArray } from '#infra/postgres/array-literal.ts';
+import { isOfTheValues } from '#infra/postgres/connect.ts';
 import { openTextBatch } from '#infra/postgres/text-batch.ts';
 import { changesOf, forGeneration } from './views/view.ts';
 import type { Change, KnownEvent, View } from './views/view.ts';
@@ -361,9 +361,10 @@ export function openApplier(options: {
       await transaction.query('release savepoint half');
       return merge(batch, under);
     } catch (error) {
-      if (!isDeterministic(error)) throw error;
+      if (!isOfTheValues(error)) throw error;
       await transaction.query('rollback to savepoint half');
-      if (events.length === 1) return await parkAlone(transaction, events[0]!, error, under);
+      if (events.length === 1)
+        return await parkAlone(transaction, events[0]!, error as Error, under);
     }
     const middle = events.length >> 1;
     await applyHalves(transaction, events.slice(0, middle), under);
@@ -399,7 +400,7 @@ export function openApplier(options: {
           await failpoint('projector:after-apply');
         });
       } catch (error) {
-        if (!isDeterministic(error)) throw error;
+        if (!isOfTheValues(error)) throw error;
         batch = newBatch();
         await writer.transaction(async (transaction) => {
           await checkpoint(transaction);
@@ -428,10 +429,3 @@ const outcomeOf = ({ parked, waiting, unexplained }: Batch): Applied => ({
   waiting,
   unexplained,
 });
-
-/** Whether the database will refuse the same values again: a value's form (22), a constraint (23), a size (54). */
-function isDeterministic(error: unknown): error is DatabaseError {
-  return (
-    error instanceof DatabaseError && ['22', '23', '54'].includes(error.code?.slice(0, 2) ?? '')
-  );
-}

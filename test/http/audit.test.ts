@@ -169,3 +169,16 @@ test('holds no secret, and what no table can hold does not end it', async () => 
   expect(rows.length).toBeGreaterThan(5);
   expect(rows.filter(({ text }) => text.includes(adminKey) || text.includes('mlk_'))).toEqual([]);
 });
+
+test.each([
+  ['NUL', 'a\u0000b'],
+  ['a character that a cut divides', `${'a'.repeat(511)}😀`],
+])('is written on after somebody was declared with %s', async (_, declared_by) => {
+  const { secret: key } = await issue('declares-oddly', 'producer');
+  const before = refused(await audit('actor=declares-oddly')).length;
+  await api.post('/models', { name: 'audited', declared_by }, { key });
+  await api.post('/models', { name: 'audited', declared_by: 'ana' }, { key });
+  await eventually(async () =>
+    expect(refused(await audit('actor=declares-oddly'))).toHaveLength(before + 2),
+  );
+});
