@@ -1,5 +1,6 @@
 // A read is answered soon, whatever keeps it: each of its steps gives up by itself, but a read of many steps would wait for them all.
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { openLogger } from '#infra/telemetry/logger.ts';
 import { Problem } from './problems.ts';
 
 /** Who waits is looked through this often. */
@@ -47,10 +48,17 @@ export function openDeadlines(): Deadlines {
   };
 }
 
+/** What the hooks say of every answer; the rest was said of the one that did not come. */
+const ofEveryAnswer: ReadonlySet<string> = new Set(['x-content-type-options', 'cache-control']);
+const silence = openLogger('silent');
+
 function giveUp(reply: FastifyReply): void {
   if (reply.sent || reply.raw.headersSent || reply.raw.destroyed) return;
   const cause = new Error('the answer was not ready in time');
+  for (const name of Object.keys(reply.getHeaders()))
+    if (!ofEveryAnswer.has(name)) reply.removeHeader(name);
   void reply.send(new Problem('overloaded', {}, { cause }));
-  // what the route has to say when it comes to its end, nobody hears
+  // what the route has to say when it comes to its end, nobody hears, nor how it failed
   reply.send = () => reply;
+  reply.log = silence;
 }

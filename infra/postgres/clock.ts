@@ -3,6 +3,8 @@ import type { Pool } from 'pg';
 
 /** Two machines' clocks drift a few milliseconds apart in this time. */
 const askEveryMs = 10_000;
+/** An answer that took longer may be off by half of it, and is worth less than the one before. */
+const answerMsMax = 100;
 
 export type Clock = {
   now: () => Date;
@@ -14,16 +16,18 @@ export async function openDatabaseClock(
   pool: Pool,
   onError: (error: unknown) => void,
 ): Promise<Clock> {
-  let offsetMs = 0;
+  let offsetMs: number | null = null;
   async function ask(): Promise<void> {
     const sentAt = performance.now();
     const { rows } = await pool.query<{ now_ms: string }>(
       'select extract(epoch from clock_timestamp()) * 1000 as now_ms',
     );
-    offsetMs = Number(rows[0]!.now_ms) - (sentAt + performance.now()) / 2;
+    const answeredAt = performance.now();
+    if (offsetMs !== null && answeredAt - sentAt > answerMsMax) return;
+    offsetMs = Number(rows[0]!.now_ms) - (sentAt + answeredAt) / 2;
   }
   await ask();
   const timer = setInterval(() => void ask().catch(onError), askEveryMs);
   timer.unref();
-  return { now: () => new Date(offsetMs + performance.now()), close: () => clearInterval(timer) };
+  return { now: () => new Date(offsetMs! + performance.now()), close: () => clearInterval(timer) };
 }

@@ -18,7 +18,7 @@ import type { Registry } from '#infra/telemetry/metrics.ts';
 import { openAsk } from './ask/ask.ts';
 import { bootstrap } from './bootstrap.ts';
 import { openWarnOfChildren } from './children.ts';
-import { askMetrics } from './metrics.ts';
+import { askMetrics, eventStreamsGauge } from './metrics.ts';
 import { openRegistration } from './register-version.ts';
 import { openRelay } from './relay.ts';
 import { openResolve } from './resolve.ts';
@@ -118,6 +118,7 @@ export function commandApiApp(deps: {
         });
   let training: TrainingConsumer | null = null;
   let eventStreams: EventStreams | null = null;
+  eventStreamsGauge(registry, () => eventStreams?.count() ?? 0);
 
   /** What is served under `/api/v1` and, for documents [2] and [3], without a prefix. */
   function writeRoutes(server: HttpServer): void {

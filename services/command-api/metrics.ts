@@ -9,6 +9,16 @@ const artifactSizeBytes = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 const batchCommands = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const appendSeconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2];
 
+/** @param count how many event streams are open */
+export function eventStreamsGauge(registry: Registry, count: () => number): void {
+  const streams: Gauge = new Gauge({
+    name: 'modelog_event_streams',
+    help: 'Open streams of events',
+    registers: [registry],
+    collect: () => streams.set(count()),
+  });
+}
+
 export function askMetrics(registry: Registry, waitingCommands: () => number): AskMetrics {
   const size = new Histogram({
     name: 'modelog_append_batch_commands',

@@ -245,7 +245,11 @@ export function projectorApp(deps: {
         status: state === 'failing' || state === 'not started' ? 'down' : 'up',
         state,
         source: kafka === null ? 'log' : 'kafka',
-        position: freshness.known(),
+        // where Kafka is read, it is only known when somebody looks
+        position: await freshness.eventual().then(
+          ({ position }) => position,
+          () => freshness.known(),
+        ),
       };
       if (kafka === null) return { projector };
       const isUp = await kafka.broker.ping().then(

@@ -75,6 +75,8 @@ export function projectFromKafka(options: {
   /** Parts that the next transaction takes; one is under way at a time. */
   const waiting: WaitingPart[] = [];
   let applying: Promise<void> | null = null;
+  /** Of what is committed already: no more is applied before they are sent, as nothing would make them again. */
+  let unsent: readonly OutgoingMessage[] = [];
 
   async function openSession(): Promise<{ generation: number; applier: Applier }> {
     const serving = await findServing(writer);
@@ -175,6 +177,7 @@ export function projectFromKafka(options: {
 
   async function applyTogether(parts: readonly Part[]): Promise<void> {
     const startedAt = performance.now();
+    await sendLetters();
     const { generation, applier } = await (session ??= openSession());
     const pieces = await Promise.all(parts.map(readPart));
     for (const { batch, unread } of pieces) await rejectUnread(batch, unread);
@@ -195,10 +198,16 @@ export function projectFromKafka(options: {
       advance(transaction, moves),
     );
     for (const { held, to } of moves) claims.set(held.partition, { ...held, ...to });
-    for (const { batch, read } of pieces) await letters.send(lettersOf(applied, read, batch));
+    unsent = pieces.flatMap(({ batch, read }) => lettersOf(applied, read, batch));
     const count = pieces.reduce((sum, { own }) => sum + own.length, 0);
     observer.changed(models.map(shownModel));
     observer.applied(count, performance.now() - startedAt, applied);
+    await sendLetters();
+  }
+
+  async function sendLetters(): Promise<void> {
+    await letters.send(unsent);
+    unsent = [];
   }
 
   async function readPart(part: Part) {

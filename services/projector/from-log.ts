@@ -17,6 +17,7 @@ import {
   targetOf,
 } from './generations.ts';
 import type { Observer, Projection } from './projection.ts';
+import { isTableGone } from './reader.ts';
 import type { View } from './views/view.ts';
 import type { Writer } from './writer.ts';
 
@@ -109,7 +110,8 @@ export function projectFromLog(options: {
         await follow(() => (attempt = 0));
       } catch (error) {
         if (signal.aborted) return;
-        mustStandBy = error instanceof ClaimLost;
+        // a rebuild has switched, whose tables are somebody else's until the next claim
+        mustStandBy = error instanceof ClaimLost || isTableGone(error);
         if (mustStandBy) continue;
         state = 'failing';
         attempt++;

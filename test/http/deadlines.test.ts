@@ -72,6 +72,7 @@ test('a read of which every step is slow is given up as a whole, and what still 
   const { status, headers, body } = await behind.get('/events', { key });
   expect(proxy.struck()).toBeGreaterThan(0);
   expect([status, body.code, headers['retry-after']]).toEqual([503, 'overloaded', '1']);
+  expect(headers).not.toHaveProperty('x-position');
 
   proxy.set({ fault: 'none' });
   await eventually(async () => {

@@ -1,4 +1,5 @@
 // The log as readers see it: pages, single events, and streams that go on where they broke off.
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#test/eventually.ts';
 import { adminKey, openApis } from './api.ts';
@@ -195,4 +196,38 @@ describe('a stream', () => {
     await stream.ended;
     expect(stream.received.length).toBeGreaterThan(0);
   });
+});
+
+test('a stream whose reader went away while it was looked up what they ask for is none', async () => {
+  const open = async (): Promise<number> => {
+    const { text } = await api.ask('GET', '/metrics');
+    return Number(/^modelog_event_streams (\d+)$/m.exec(text)![1]);
+  };
+  const holder = await api.pool.connect();
+  await using ends = new AsyncDisposableStack();
+  ends.defer(() => holder.release(true));
+  const names = new Client({ connectionString: opened.databaseUrl });
+  await names.connect();
+  ends.defer(() => names.end());
+  await names.query('begin; lock table log.claims in access exclusive mode');
+  const leaving = new AbortController();
+  const asking = fetch(new URL('/api/v1/events?model=two', api.address), {
+    headers: { authorization: `Bearer ${adminKey}`, accept: 'text/event-stream' },
+    signal: leaving.signal,
+  });
+  await eventually(async () => {
+    const { rows } = await holder.query(
+      `select from pg_locks where not granted and relation = 'log.claims'::regclass`,
+    );
+    return rows.length > 0;
+  });
+  leaving.abort();
+  await expect(asking).rejects.toThrow();
+  await names.query('commit');
+  // one that comes after it is looked up after it
+  const stays = listen(api, '?model=two');
+  await stays.response;
+  await eventually(async () => (await open()) === 1);
+  await stays.stop();
+  await eventually(async () => (await open()) === 0);
 });

@@ -43,7 +43,7 @@ type EventsQuery = z.infer<typeof eventsQuery>;
 /** Keys and roles are the affair of those who manage them. */
 const seesTenant = (principal: Principal): boolean => principal.everywhere.has('key:manage');
 
-export type EventStreams = { closeAll: () => void };
+export type EventStreams = { count: () => number; closeAll: () => void };
 
 /** Registers the routes; `closeAll` ends every open event stream, for a shutdown. */
 export function eventRoutes(
@@ -123,13 +123,15 @@ export function eventRoutes(
     query: EventsQuery,
     after: number,
   ): Promise<void> {
+    const { raw } = reply;
+    const ending = new AbortController();
+    // from here on, as who asks may go away while it is looked up what they may see
+    raw.on('close', () => ending.abort());
     let filter = await filterOf(request.principal, query);
     let { audience } = request.principal;
+    if (request.raw.socket.destroyed) ending.abort();
     if (open.size >= eventStreamsMax) throw new Problem('overloaded');
-    const ending = new AbortController();
     open.add(ending);
-    const { raw } = reply;
-    raw.on('close', () => ending.abort());
     reply.hijack();
     raw.writeHead(200, {
       'content-type': 'text/event-stream',
@@ -208,6 +210,7 @@ export function eventRoutes(
   );
 
   return {
+    count: () => open.size,
     closeAll: () => {
       for (const ending of open) ending.abort();
     },
