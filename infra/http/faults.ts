@@ -65,10 +65,30 @@ function unionMessage(issue: Extract<Issue, { code: 'invalid_union' }>): string 
 /** The fault of what must not be given to anybody who walks it by recursion. */
 export const tooDeep = `must not be nested deeper than ${depthMax}`;
 
+const isHuge = (value: number): boolean => Number.isInteger(value) && !Number.isSafeInteger(value);
+
+/** Stands for a whole number that was written with more digits than a double keeps. */
+const inexact = Object.freeze({});
+
+/** As the language has it (ECMAScript 2026), and its types not yet. */
+type ParseSource = (
+  text: string,
+  reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
+) => unknown;
+
+/** The body once more, with its numbers told apart by how they were written: `1e300` is what it says, twenty digits are not. */
+const withInexact = (text: string): unknown =>
+  (JSON.parse as ParseSource)(text, (_key, value, { source }) =>
+    typeof value === 'number' && isHuge(value) && isOtherwise(value, source!) ? inexact : value,
+  );
+const isOtherwise = (value: number, written: string): boolean =>
+  /^-?\d+$/.test(written) && BigInt(written) !== BigInt(value);
+
 /** Nothing is wrong with nearly every body, and finding that out must cost next to nothing: no path is made. */
 function isSound(value: unknown, depth: number): boolean {
   if (typeof value === 'string') return isStorableText(value);
-  if (typeof value === 'number') return Number.isFinite(value);
+  // what is whole and beyond these may be another number than was written
+  if (typeof value === 'number') return Number.isFinite(value) && !isHuge(value);
   if (typeof value !== 'object' || value === null) return true;
   if (depth >= depthMax) return false;
   if (Array.isArray(value)) {
@@ -83,11 +103,15 @@ function isSound(value: unknown, depth: number): boolean {
 }
 
 /**
- * Whether a parsed body can be stored at all: depth, text that PostgreSQL can hold, finite numbers. What a field may
- * hold is the schema's business.
+ * Whether a parsed body can be stored at all: depth, text that PostgreSQL can hold, numbers that are finite and kept as they
+ * were written. What a field may hold is the schema's business.
+ * @param text what it was parsed from
  */
-export function faultsOfBody(body: unknown): Fault[] {
-  return isSound(body, 0) ? [] : findFaults(body);
+export function faultsOfBody(body: unknown, text: string): Fault[] {
+  if (isSound(body, 0)) return [];
+  const faults = findFaults(body);
+  // parsed once more only where nothing is so deep that the parser itself would fall over it
+  return faults[0]?.message === tooDeep ? faults : findFaults(withInexact(text));
 }
 
 /** Walks without recursion. */
@@ -103,6 +127,8 @@ function findFaults(body: unknown): Fault[] {
       if (!isStorableText(value)) fault(path, 'must be well-formed Unicode without NUL');
     } else if (typeof value === 'number') {
       if (!Number.isFinite(value)) fault(path, 'must be a finite number');
+    } else if (value === inexact) {
+      fault(path, 'has more digits than a number keeps; send it as a text');
     } else if (typeof value === 'object' && value !== null) {
       // nothing else is worth telling then
       if (path.length >= depthMax) return [{ pointer: jsonPointer(path), message: tooDeep }];

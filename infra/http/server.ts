@@ -214,13 +214,14 @@ export function buildServer(options: ServerOptions): HttpServer {
     if (body.length === 0) return done(null, undefined);
     const malformed = () => new Problem('malformed', { detail: 'the body is not JSON' });
     if (!isUtf8(body)) return done(malformed());
+    const text = body.toString();
     let parsed: unknown;
     try {
-      parsed = JSON.parse(body.toString());
+      parsed = JSON.parse(text);
     } catch {
       return done(malformed());
     }
-    const errors = faultsOfBody(parsed);
+    const errors = faultsOfBody(parsed, text);
     if (errors[0]?.message === tooDeep) return done(new Problem('invalid', { errors }));
     request.bodyFaults = errors;
     done(null, parsed);
@@ -236,7 +237,10 @@ export function buildServer(options: ServerOptions): HttpServer {
       const result = route[part]?.(value);
       if (result === undefined) return value;
       if (result.success) return result.data;
-      errors.push(...faultsOfSchema(result.error, part));
+      const told = new Set(errors.map(({ pointer }) => pointer));
+      errors.push(
+        ...faultsOfSchema(result.error, part).filter(({ pointer }) => !told.has(pointer)),
+      );
       isReserved ||= result.error.issues.some(
         (issue) => issue.code === 'custom' && issue.params?.['reserved'],
       );

@@ -77,7 +77,7 @@ const ownService = { role: 'service', issued_by: null } as const;
 /** @throws Problem `invalid` with every fault, as pointers into the CloudEvent */
 function parseTrainingData(data: Record<string, unknown>): z.infer<typeof trainingData> {
   const parsed = trainingData.safeParse(data);
-  const faults = faultsOfBody(data);
+  const faults = faultsOfBody(data, JSON.stringify(data));
   if (!parsed.success) faults.push(...faultsOfSchema(parsed.error, 'body'));
   else if (faults.length === 0) return parsed.data;
   const errors = faults.map(({ pointer, message }) => ({ pointer: `/data${pointer}`, message }));

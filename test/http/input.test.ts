@@ -388,6 +388,22 @@ test.each([' production', 'a\nb'])('what people filter by is one line: %j', asyn
   expect([answer.status, pointers(answer)]).toEqual([422, ['/environment']]);
 });
 
+test('a whole number with more digits than are kept is refused, and a large one that is kept is not', async () => {
+  const asked = (seed: string) =>
+    api.post('/models/known/versions', `{"hyperparameters": {"a/b": [1, {"seed": ${seed}}]}}`);
+  const lossy = await asked('12345678901234567890');
+  expect([lossy.status, pointers(lossy)]).toEqual([422, ['/hyperparameters/a~1b/1/seed']]);
+  for (const [seed, kept] of [
+    ['9007199254740993.0', 9007199254740992],
+    ['1e300', 1e300],
+    ['9007199254740992', 9007199254740992],
+  ] as const) {
+    const { status, body } = await asked(seed);
+    expect(status).toBe(201);
+    expect(body['hyperparameters']).toEqual({ 'a/b': [1, { seed: kept }] });
+  }
+});
+
 test('what is not there is needed, whatever it may be', async () => {
   const asked = { model_name: 'known', environment: 'production' };
   expect(await api.post('/deploy', asked)).toMatchObject({

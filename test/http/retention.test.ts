@@ -222,6 +222,8 @@ describe('a plan', () => {
     const { plan_id } = plan as unknown as { plan_id: string };
     await api.post('/models/changing/versions/2/promote', { to_stage: 'production' });
     await api.post('/models/changing/versions/3/archive', {});
+    const ofOne = { headers: { 'if-match': '"1"' } };
+    expect(await api.post('/retention/apply', { plan_id }, ofOne)).toMatchObject({ status: 422 });
     const applied = await api.post('/retention/apply', { plan_id });
     expect(ok(applied)).toMatchObject({ plan_id, is_complete: true });
     expect(numbersOf(applied, 'archived')).toEqual([1, 4]);

@@ -1,6 +1,7 @@
 // Retention by hand: what would go and why, and orders that it goes now.
 import { z } from 'zod';
 import { newestKeptMax, newestKeptMin } from '#events/policy/retention.ts';
+import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { bodyVersion, bodyVersionRef, idOrSerial, prose, word } from '../fields.ts';
 import { bodyOf, commandHead, sendAnswer } from '../request.ts';
@@ -99,6 +100,15 @@ export function retentionRoutes(
     async (request, reply) => {
       const { plan_id, model_id, retention_count = newestKept } = request.body;
       const head = commandHead(request, request.body);
+      if (plan_id !== undefined && head.expected_version !== null)
+        throw new Problem('invalid', {
+          errors: [
+            {
+              pointer: '/headers/if-match',
+              message: 'goes not with a plan, which is of many models',
+            },
+          ],
+        });
       if (plan_id !== undefined)
         return await reply.send(bodyOf(await orders.byPlan(head, plan_id)));
       const found = await resolve.model(head, model_id!);
