@@ -38,6 +38,8 @@ export type Keyring = {
   find: (token: string) => Principal | null | Promise<Principal | null>;
   /** The same, but waits for the database's word where the last one has aged; for answers that go on and on. */
   confirm: (token: string) => Promise<Principal | null>;
+  /** A key or a role was given or taken just now: what was known before is asked anew. */
+  moved: () => void;
 };
 
 /** How tokens are verified, beside keys. */
@@ -80,6 +82,8 @@ const principalOfKey = (row: KeyRow, auth_method: 'api_key' | 'token'): Principa
 /** Remembers what the database said of a name less than a second ago. */
 function remember(ask: (name: string) => Promise<Found>) {
   const entries = new LRUCache<string, Entry>({ max: tokensMax });
+  /** What was asked before this is not believed. */
+  let since = Number.NEGATIVE_INFINITY;
 
   function refresh(name: string, known: Entry | undefined): Promise<Found> {
     if (known?.asking) return known.asking;
@@ -97,10 +101,18 @@ function remember(ask: (name: string) => Promise<Found>) {
     return entry.asking;
   }
 
+  /** A question that is under way may have been sent too early. */
+  async function renew(name: string, known: Entry): Promise<Found> {
+    if (known.asking !== null) await known.asking;
+    return known.askedAt < since ? await refresh(name, known) : known.principal;
+  }
+
   return {
+    moved: () => void (since = performance.now()),
     find(name: string): Found | Promise<Found> {
       const known = entries.get(name);
       if (known === undefined || known.askedAt === 0) return refresh(name, known);
+      if (known.askedAt < since) return renew(name, known);
       const age = performance.now() - known.askedAt;
       if (age > trustedForMs) return refresh(name, known);
       // a failure in the background shows when the entry is not trusted any more
@@ -110,6 +122,7 @@ function remember(ask: (name: string) => Promise<Found>) {
     async confirm(name: string): Promise<Found> {
       const known = entries.get(name);
       if (known === undefined || known.askedAt === 0) return await refresh(name, known);
+      if (known.askedAt < since) return await renew(name, known);
       const age = performance.now() - known.askedAt;
       return age <= refreshAfterMs ? known.principal : await refresh(name, known);
     },
@@ -207,6 +220,9 @@ export function openKeyring(
     find(token) {
       if (hasVerifiers && looksLikeJwt(token)) return findByToken(token, 'find');
       return token.length > keyCharactersMax ? null : bySecret.find(token);
+    },
+    moved() {
+      for (const remembered of [bySecret, byKeyId, bySubject]) remembered.moved();
     },
     async confirm(token) {
       if (hasVerifiers && looksLikeJwt(token)) return await findByToken(token, 'confirm');

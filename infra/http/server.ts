@@ -71,6 +71,10 @@ declare module 'fastify' {
     permission?: RouteAccess;
     route?: Route;
   }
+  interface FastifyInstance {
+    /** To be told when a key or a role was given or taken, so that whoever asks next is who they are by then. */
+    keysMoved: () => void;
+  }
   interface FastifyRequest {
     /** Null until the first hook, which a request without a readable path never comes to. */
     route: Route | null;
@@ -257,6 +261,7 @@ export function buildServer(options: ServerOptions): HttpServer {
     done(new Problem(isReserved ? 'reserved_name' : 'invalid', { errors }));
   });
 
+  server.decorate('keysMoved', () => keyring.moved());
   server.decorateRequest('route', null);
   server.decorateRequest('principal', null as unknown as Principal);
   server.decorateRequest('bodyBytes', 0);

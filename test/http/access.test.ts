@@ -362,3 +362,16 @@ test('no secret stands in any log line, event, row or other answer', async () =>
   for (const hidden of [secret, adminKey])
     expect(everywhere.filter((text) => text.includes(hidden))).toEqual([]);
 });
+
+test('a role that was given is held by the next request, and one that was taken by none', async () => {
+  const { secret: key } = await issue('member', 'just-joined');
+  const register = (name: string) => api.post('/models', { name }, { key });
+  const binding = { subject: 'just-joined', role: 'producer', scope: 'tenant' };
+  for (let round = 0; round < 3; round++) {
+    expect((await register(`joined-${round}`)).status).toBe(403);
+    expect((await api.put('/role-bindings', binding)).status).toBe(200);
+    expect((await register(`joined-${round}`)).status).toBe(201);
+    const taken = new URLSearchParams(binding).toString();
+    expect((await api.delete(`/role-bindings?${taken}`)).status).toBe(200);
+  }
+});

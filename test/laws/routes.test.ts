@@ -55,7 +55,7 @@ const common = {
 const emptyServer = (): HttpServer =>
   buildServer({
     logger,
-    keyring: { find: () => null, confirm: async () => null },
+    keyring: { find: () => null, confirm: async () => null, moved: () => undefined },
     metrics: requestMetrics(new Registry()),
   });
 

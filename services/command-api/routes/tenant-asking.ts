@@ -31,5 +31,6 @@ export async function askTenant(
       answer,
     },
   );
+  reply.server.keysMoved();
   return sendAnswer(reply, answered);
 }
