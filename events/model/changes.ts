@@ -52,16 +52,20 @@ function changesOf(
   return Object.keys(changed).length === 0 ? null : { changed, previous };
 }
 
+/** What was stated of a model and is not so. */
+export function againstModel(model: Model, stated: Stated): { refusal: ModelRefusal } | null {
+  const { serial } = model;
+  const fields = otherThanStored(stated, modelResource(model), { id: serial, model_id: serial });
+  return fields.length === 0 ? null : { refusal: { code: 'immutable', fields } };
+}
+
 export function updateModel(
   model: Model,
   { patch, name, is_active, stated, reason }: Extract<ModelCommand, { type: 'UpdateModel' }>,
 ): Outcome {
-  const { model_id, serial } = model;
-  const immutable = otherThanStored(stated ?? {}, modelResource(model), {
-    id: serial,
-    model_id: serial,
-  });
-  if (immutable.length > 0) return { refusal: { code: 'immutable', fields: immutable } };
+  const { model_id } = model;
+  const against = againstModel(model, stated ?? {});
+  if (against !== null) return against;
   const events: ModelEvent[] = [];
   if (name !== undefined && name !== model.name)
     events.push({ type: 'model.renamed', data: { model_id, name, previous_name: model.name } });

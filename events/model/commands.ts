@@ -120,7 +120,12 @@ export type ModelCommand =
       /** null: the name that it had. */
       name: string | null;
     })
-  | (Common & { type: 'CreateVersion'; version: NewVersion })
+  | (Common & {
+      type: 'CreateVersion';
+      version: NewVersion;
+      /** What is said of the model, which must be so. */
+      stated?: Stated;
+    })
   | (OnVersion & {
       type: 'UpdateVersion';
       patch: VersionPatch;

@@ -5,7 +5,7 @@ import { raiseSunsetAlert, withClearedAlerts } from './alerts.ts';
 import { activate, deactivate } from './activation.ts';
 import { removeAlias, setAlias } from './aliases.ts';
 import { createBinding, removeBinding, updateBinding } from './bindings.ts';
-import { updateModel, updateVersion } from './changes.ts';
+import { againstModel, updateModel, updateVersion } from './changes.ts';
 import type { Common, ModelCommand, ModelRefusal, NewVersion, VersionRef } from './commands.ts';
 import { deleteModel, deleteVersion, restoreModel } from './deletion.ts';
 import { rollbackDeployment } from './deployment-rollback.ts';
@@ -164,6 +164,10 @@ function decideModel(state: ModelState, command: ModelCommand): Outcome {
         : rollback(state, named, command);
     }
     case 'CreateVersion':
+      if (command.stated !== undefined) {
+        const against = againstModel(state.model, command.stated);
+        if (against !== null) return against;
+      }
       return newVersion(state.model.model_id, state, command.version, command);
     case 'ReportDeployment':
     case 'Undeploy':

@@ -6,6 +6,7 @@ import type { ModelEvent } from '#events/model/events.ts';
 import { versionResource } from '#events/model/resource.ts';
 import type { VersionResource } from '#events/model/resource.ts';
 import type { ModelState } from '#events/model/state.ts';
+import type { Stated } from '#events/model/stated.ts';
 import { modelStream } from '#events/names.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { newId } from '#infra/ids.ts';
@@ -31,6 +32,8 @@ type Registration = {
   /** Of the model, where the name is new. */
   facts: ReturnType<typeof modelFactsOf>;
   version: NewVersion;
+  /** Of the model too; where the name is known, it must be so already. */
+  stated: Stated;
   common: (at: string) => Common;
 };
 
@@ -54,13 +57,14 @@ export function openRegistration({
     }
   }
 
-  return async ({ head, name, facts, version, common }) => {
+  return async ({ head, name, facts, version, stated, common }) => {
     const { tenant } = head;
     const model_id = newId();
     const createVersion = (at: string): ModelCommand => ({
       ...common(at),
       type: 'CreateVersion',
       version,
+      stated,
     });
     const registerModel = (at: string): ModelCommand => ({
       ...common(at),

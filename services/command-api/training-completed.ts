@@ -54,6 +54,7 @@ export function openTraining(registerVersion: RegisterVersion): SubmitTraining {
         readiness: 'training',
         is_default: false,
       },
+      stated: {},
       common: (at) => commonOf({ actor, principal: principal ?? ownService, reason: null }, at),
       head: {
         tenant,

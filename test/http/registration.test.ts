@@ -23,6 +23,24 @@ const keyWith = async (role: string) => {
 };
 
 describe('a registration', () => {
+  test('says of a new model what no version has, and of a known one only what is so', async () => {
+    const model_name = newName();
+    const ofModel = { owner: 'ana', team: 'risk', project: 'cards', category: 'forecasting' };
+    const register = (said: object) => api.post('/models/register', { model_name, ...said });
+    expect((await register({ ...ofModel, task: 'scoring', subject: 'fraud' })).status).toBe(201);
+    expect((await register({ ...ofModel, owner: null })).status).toBe(201);
+    expect(await register({ team: 'other', category: 'forecasting' })).toMatchObject({
+      status: 422,
+      body: { code: 'immutable', fields: ['team'] },
+    });
+    expect((await api.patch(`/models/${model_name}`, {})).body).toMatchObject({
+      ...ofModel,
+      task: 'scoring',
+      subject: 'fraud',
+      version_count: 2,
+    });
+  });
+
   test('of a new name makes the model and its first version, which say the same', async () => {
     const model_name = newName();
     const said = { description: 'Vision', model_type: 'sklearn', tags: { team: 'vision' } };

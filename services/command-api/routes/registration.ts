@@ -5,7 +5,7 @@ import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import { newId } from '#infra/ids.ts';
 import { standsFor } from '../document-names.ts';
-import { modelFactsOf, modelName, versionFactsOf } from '../fields.ts';
+import { modelFactsOf, modelFields, modelName, versionFactsOf } from '../fields.ts';
 import type { RegisterVersion } from '../register-version.ts';
 import { commandHead, commonOf, sendAnswer } from '../request.ts';
 import { saidOfVersion, versionBody } from '../version-body.ts';
@@ -40,6 +40,16 @@ const documentedTypes = [
   'llm',
 ] as const;
 
+/** What a model has and a version has not. */
+const ofModelOnly = {
+  owner: modelFields.owner,
+  team: modelFields.team,
+  project: modelFields.project,
+  task: modelFields.task,
+  subject: modelFields.subject,
+  category: modelFields.category,
+};
+
 export function registrationRoutes(
   server: HttpServer,
   {
@@ -50,6 +60,7 @@ export function registrationRoutes(
   const registerBody = versionBody(
     {
       ...saidOfVersion,
+      ...ofModelOnly,
       model_name: modelName.nullish(),
       model_type: z.enum([...documentedTypes, ...modelTypes]).nullish(),
       stage: z.enum(stages).optional(),
@@ -66,7 +77,7 @@ export function registrationRoutes(
         summary:
           'Register a version under a name: the first of a new model, or the next of a known one',
         description:
-          'Description, tags, framework and model_type describe the version, and also the model where its name is new. A stage above development promotes the version in the same append.',
+          'Description, tags, framework and model_type describe the version, and also the model where its name is new; owner, team, project, task, subject and category describe the model, and must be as they are where the name is known. A stage above development promotes the version in the same append.',
         tags: ['models'],
         body: registerBody,
         querystring: noQuery,
@@ -79,11 +90,14 @@ export function registrationRoutes(
       const is_default = body.is_default ?? false;
       assertMayStage(request, { stage, is_default });
       const { description, tags, framework, model_type } = body;
+      const { owner, team, project, task, subject, category } = body;
+      const ofModel = { owner, team, project, task, subject, category };
       const answered = await registerVersion({
         // whoever may not see the model learns what a registration of its name would tell
         head: { ...head, missing: () => new Problem('name_taken', { name }) },
         name,
-        facts: modelFactsOf({ description, tags, framework, model_type }),
+        facts: modelFactsOf({ description, tags, framework, model_type, ...ofModel }),
+        stated: Object.fromEntries(Object.entries(ofModel).filter(([, said]) => said != null)),
         version: {
           version_id: newId(),
           facts: versionFactsOf(body),
