@@ -23,7 +23,7 @@ import type { HeadFollower } from './postgres/tail.ts';
 import type { LogLevel } from './telemetry/log-levels.ts';
 import { openLogger } from './telemetry/logger.ts';
 import type { Logger } from './telemetry/logger.ts';
-import { openMetrics, requestMetrics } from './telemetry/metrics.ts';
+import { openMetrics, poolGauges, requestMetrics } from './telemetry/metrics.ts';
 import type { Registry } from './telemetry/metrics.ts';
 import { modelogVersion } from './version.ts';
 
@@ -59,6 +59,8 @@ export async function openPlatform(options: {
     onError,
   });
   const clock = await openDatabaseClock(pool, onError);
+  const registry = openMetrics();
+  poolGauges(registry, pool);
   const follower = followHead({ url: databaseUrl, onError });
   return {
     databaseUrl,
@@ -66,7 +68,7 @@ export async function openPlatform(options: {
     pool,
     clock,
     follower,
-    registry: openMetrics(),
+    registry,
     failpoint: failpointsFrom(process.env),
     async close() {
       await follower.close();

@@ -1,5 +1,5 @@
 // The process's metrics: one registry, handed to whoever counts something.
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -8,6 +8,29 @@ export function openMetrics(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return registry;
+}
+
+/** Of connections to the database that a process shares among its questions. */
+export type PoolCounts = { totalCount: number; idleCount: number; waitingCount: number };
+
+/** How many connections there are, and how many questions wait for one. */
+export function poolGauges(registry: Registry, pool: PoolCounts): void {
+  const connections: Gauge = new Gauge({
+    name: 'modelog_database_connections',
+    help: 'Connections of the shared pool, by whether a question is under way on them',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      connections.set({ state: 'idle' }, pool.idleCount);
+      connections.set({ state: 'busy' }, pool.totalCount - pool.idleCount);
+    },
+  });
+  const waiting: Gauge = new Gauge({
+    name: 'modelog_database_waiting',
+    help: 'Questions that wait for a connection of the shared pool',
+    registers: [registry],
+    collect: () => waiting.set(pool.waitingCount),
+  });
 }
 
 /** What is measured of every HTTP request. */

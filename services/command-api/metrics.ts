@@ -1,6 +1,6 @@
 // What the command API counts: batches, the queue, and (in the relay) how far Kafka is behind.
 import type { ModelEventData } from '#events/model/events.ts';
-import { Gauge, Histogram } from '#infra/telemetry/metrics.ts';
+import { Counter, Gauge, Histogram } from '#infra/telemetry/metrics.ts';
 import type { Registry } from '#infra/telemetry/metrics.ts';
 import type { AskMetrics } from './ask/append.ts';
 
@@ -38,6 +38,12 @@ export function askMetrics(registry: Registry, waitingCommands: () => number): A
     buckets: artifactSizeBytes,
     registers: [registry],
   });
+  const promotions = new Counter({
+    name: 'registry_promotions_total',
+    help: 'Promotions, by the stage that was reached',
+    labelNames: ['to_stage'],
+    registers: [registry],
+  });
   const depth: Gauge = new Gauge({
     name: 'modelog_command_queue_depth',
     help: 'Commands taken in and not answered yet',
@@ -46,11 +52,12 @@ export function askMetrics(registry: Registry, waitingCommands: () => number): A
   });
   return {
     recorded(events) {
-      for (const event of events) {
-        if (event.type !== 'model.versioned') continue;
-        const { size_bytes } = event.data as ModelEventData<'model.versioned'>;
-        if (size_bytes !== null) artifactSizes.observe(size_bytes);
-      }
+      for (const event of events)
+        if (event.type === 'model.versioned') {
+          const { size_bytes } = event.data as ModelEventData<'model.versioned'>;
+          if (size_bytes !== null) artifactSizes.observe(size_bytes);
+        } else if (event.type === 'model.promoted')
+          promotions.inc({ to_stage: (event.data as ModelEventData<'model.promoted'>).to_stage });
     },
     batch(commands, elapsed) {
       size.observe(commands);

@@ -76,10 +76,14 @@ test('its health and its metrics are served', async () => {
   const { ask, send, make } = await startEmptyRegistry();
   expect(await ask('GET /health')).toMatchObject({ status: expect.any(String) as unknown });
   await make('POST /api/v1/models', { name: 'counted', framework: 'onnx' });
+  await make('POST /api/v1/models/counted/versions', { stage: 'staging' });
   for (const path of ['/metrics', '/metrics/prometheus']) {
     const answer = await send(`GET ${path}`);
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toContain('text/plain');
-    expect(await answer.text()).toContain('# TYPE registry_request_duration_seconds histogram');
+    const text = await answer.text();
+    expect(text).toContain('# TYPE registry_request_duration_seconds histogram');
+    expect(text).toContain('\nregistry_promotions_total{to_stage="staging"} 1\n');
+    expect(text).toMatch(/^modelog_database_connections{state="idle"} [1-9]/m);
   }
 });

@@ -222,7 +222,7 @@ test('a stream whose reader went away while it was looked up what they ask for i
     return rows.length > 0;
   });
   leaving.abort();
-  await expect(asking).rejects.toThrow();
+  await expect(asking).rejects.toThrow('aborted');
   await names.query('commit');
   // one that comes after it is looked up after it
   const stays = listen(api, '?model=two');
