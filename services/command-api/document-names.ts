@@ -93,10 +93,22 @@ export function namedBody<
   };
   // beside all other faults, so that one answer names every one
   const checked = named.superRefine(check, { when: ({ value }) => isRecord(value) });
-  return quickIfSound(checked, () => named.superRefine(check)).transform(
-    (body) => translate(body, names).canonical as Canonical<Shape, Needed>,
-  );
+  return quickIfSound(checked, () => named.superRefine(check))
+    .transform((body) => translate(body, names).canonical as Canonical<Shape, Needed>)
+    .meta(neededAs(needed, names));
 }
+
+/** In the reference of the API: each needed field, under any of its names. */
+const neededAs = (needed: readonly string[], names: DocumentNames): Record<string, unknown> =>
+  needed.length === 0
+    ? {}
+    : {
+        allOf: needed.map((field) => ({
+          anyOf: [field, ...Object.keys(names).filter((name) => names[name]!.path === field)].map(
+            (name) => ({ required: [name] }),
+          ),
+        })),
+      };
 
 /**
  * The schema, with what is sound told by compiled code, which takes half the time and memory. zod compiles no check that looks

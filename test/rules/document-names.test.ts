@@ -202,3 +202,10 @@ test('the reference of the API shows the documents’ names with what they stand
     input_shape: { description: "A document's name of `signature.input_shape`" },
   });
 });
+
+test('the reference says what is needed, under any of its names', () => {
+  const { allOf } = z.toJSONSchema(deploymentBody, { io: 'input', unrepresentable: 'any' });
+  expect(allOf).toEqual([
+    { anyOf: [{ required: ['environment'] }, { required: ['deployment_target'] }] },
+  ]);
+});
