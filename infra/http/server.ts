@@ -20,6 +20,7 @@ import type { AuditRecords } from '#infra/postgres/audit.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
 import type { RequestMetrics } from '#infra/telemetry/metrics.ts';
 import { asksAsOf } from './as-of-query.ts';
+import { allowOrigins } from './cors.ts';
 import { openDeadlines } from './deadlines.ts';
 import { asksDryRun, changesSomething, withDryRun, withoutDryRun } from './dry-run.ts';
 import { forbidden } from './forbidden.ts';
@@ -179,6 +180,8 @@ export type ServerOptions = {
   metrics: RequestMetrics;
   /** Where refusals are kept; absent where nobody asks for them. */
   audit?: AuditRecords;
+  /** Whose pages may ask from a browser; none where nothing is said. */
+  corsOrigins?: readonly string[];
 };
 
 /**
@@ -276,6 +279,8 @@ export function buildServer(options: ServerOptions): HttpServer {
   });
 
   server.addHook('onRoute', (route) => {
+    // what a browser asks before it asks: answered before anybody is known
+    if (route.method === 'OPTIONS') route.config = { permission: 'open', ...route.config };
     if (route.config?.permission === undefined)
       throw new AssertionFailed(`${String(route.method)} ${route.url} declares no permission`);
     const changes = changesSomething(route.method);
@@ -312,6 +317,8 @@ export function buildServer(options: ServerOptions): HttpServer {
     if (principal.somewhere.has(access)) return undefined;
     return forbidden(access);
   }
+
+  allowOrigins(server, options.corsOrigins ?? []);
 
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-content-type-options', 'nosniff');

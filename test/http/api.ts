@@ -57,6 +57,7 @@ export async function openApi(
   databaseUrl: string,
   verifiers: TokenVerifiers = none,
   failpoint: Failpoint = () => undefined,
+  corsOrigins: readonly string[] = [],
 ) {
   const lines: string[] = [];
   // no redaction: a secret must not even reach the logger
@@ -100,6 +101,7 @@ export async function openApi(
     audit,
     keyring: openKeyring(pool, verifiers),
     metrics: requestMetrics(registry),
+    corsOrigins,
   });
   const routes: Route[] = [];
   server.addHook('onRoute', (route) => {
