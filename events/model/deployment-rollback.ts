@@ -80,7 +80,8 @@ export function unsafeToReturn(
 
 /**
  * The events that take a deployment away and give its place to a version: to a deployment of it that is there already,
- * else to a new one, made as `before` was and sharing the traffic as the leaving one did.
+ * else to a new one, made as `before` was and sharing the traffic as the leaving one did. It is asked for in the region
+ * that is left, as nobody else serves there; an address of another region is none of this one.
  */
 export function rollingBack(
   state: ModelState,
@@ -91,13 +92,12 @@ export function rollingBack(
 ): ModelEvent[] {
   const { version_id, number, label, model_id, content_digest } = to.facts;
   const staying = serving(state, leaving);
-  const region = before?.region ?? leaving.region;
   let there: Deployment | null = null;
   for (const deployment of state.deployments.values())
     if (
       deployment.version_id === version_id &&
       deployment.environment === leaving.environment &&
-      deployment.region === region &&
+      deployment.region === leaving.region &&
       takesOver(deployment)
     )
       there = deployment;
@@ -129,9 +129,8 @@ export function rollingBack(
       version_id,
       number,
       label,
-      environment: leaving.environment,
-      region,
-      endpoint_url: before?.endpoint_url ?? null,
+      ...place(leaving),
+      endpoint_url: before?.region === leaving.region ? before.endpoint_url : null,
       strategy: isWhole ? 'all_at_once' : strategy,
       traffic_percent: isWhole ? 100 : leaving.traffic_percent,
       config: before?.config ?? {},

@@ -14,6 +14,7 @@ import {
   deploymentId,
   deploymentRequested,
   deploymentRolledBack,
+  deploymentSuperseded,
   deprecated,
   modelId,
   modelWith,
@@ -353,6 +354,38 @@ describe('a rollback', () => {
         restored(1, 'staging'),
         deploymentRolledBack(1, 2, { version: 1, deployment: 9 }),
         deploymentRequested(9, 1, { replaces_deployment_id: deploymentId(1) }),
+        archived(2, 'production', { cause: 'superseded' }),
+        again,
+      ]),
+    );
+  });
+  test('asks for the restored version in each region that the bad one leaves', () => {
+    const eu = { region: 'eu', config: { replicas: 3 }, endpoint_url: 'https://eu.example' };
+    const us = { region: 'us', config: eu.config };
+    const ofEu = { region: 'eu' };
+    const { events } = decided(
+      [
+        ...replaced,
+        deployed(1, 1, eu),
+        deploymentSuperseded(1, 1, 2, ofEu),
+        deployed(2, 2, ofEu),
+        deployed(3, 2, { region: 'us' }),
+      ],
+      back,
+    );
+    const to = { version: 1, deployment: 9 };
+    const next = nthId(deploymentId(9), 1);
+    expect(without(events)).toEqual(
+      without([
+        restored(1, 'staging'),
+        deploymentRolledBack(2, 2, to, ofEu),
+        deploymentRequested(9, 1, { ...eu, replaces_deployment_id: deploymentId(2) }),
+        deploymentRolledBack(3, 2, to, { region: 'us', to_deployment_id: next }),
+        deploymentRequested(9, 1, {
+          ...us,
+          deployment_id: next,
+          replaces_deployment_id: deploymentId(3),
+        }),
         archived(2, 'production', { cause: 'superseded' }),
         again,
       ]),

@@ -131,6 +131,27 @@ describe('a deployment that is rolled back', () => {
       .isRefused({ code: 'version_not_found', version: '8' });
   });
 
+  test('is replaced in its own region, also by a version that ran in another one only', () => {
+    const eu = { region: 'eu-1', config: { replicas: 3 }, endpoint_url: 'https://eu.example' };
+    const inUs = (deployment: number) =>
+      deploymentRolledBack(
+        deployment,
+        2,
+        { version: 1, deployment: newDeployment },
+        { region: 'us-1', reason: 'error rate' },
+      );
+    given(...modelWith(2), deployed(1, 1, eu), deployed(2, 2, { region: 'us-1' }))
+      .when(rollBack(2, numbered(1)))
+      .follows(
+        inUs(2),
+        deploymentRequested(newDeployment, 1, {
+          region: 'us-1',
+          config: { replicas: 3 },
+          replaces_deployment_id: deploymentId(2),
+        }),
+      );
+  });
+
   test('gives its share back where the other version runs beside it', () =>
     given(
       ...modelWith(2),

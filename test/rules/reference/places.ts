@@ -169,11 +169,9 @@ export function rollBackPlace(
   to: Version,
   newId: string,
 ): void {
-  const before = lastThere(registry, to.number, leaving);
-  const region = before?.region ?? leaving.region;
   const takesOver = live(registry, to.number).some(
     (one) =>
-      isThere(one, { environment: leaving.environment, region }) &&
+      isThere(one, leaving) &&
       (one.status === 'deployed' ? one.traffic > 0 : one.strategy === 'all_at_once'),
   );
   const stay = sharing(registry, leaving);
@@ -186,7 +184,7 @@ export function rollBackPlace(
     id: newId,
     number: to.number,
     environment: leaving.environment,
-    region,
+    region: leaving.region,
     strategy: isWhole ? 'all_at_once' : shared,
     status: 'requested',
     traffic: isWhole ? 100 : traffic,
