@@ -74,6 +74,19 @@ function inState(row: Model | NoRow, event: RecordedEvent, state: Model['state']
   return model;
 }
 
+/** It has left production for another, whose promotion follows in the same append. */
+const displaced = (model: Model, versionId: string): Model => ({
+  ...model,
+  displaced: [...model.displaced, versionId],
+});
+
+/** The ways back that a rollback leaves: those before the version that it goes to, and none that it has displaced itself. */
+function behind(ways: readonly string[], to: string, from: string | null): readonly string[] {
+  const taken = ways.lastIndexOf(to);
+  const end = taken < 0 && from !== null ? ways.lastIndexOf(from) : taken;
+  return end < 0 ? ways : ways.slice(0, end);
+}
+
 const modelHandlers: ModelEventHandlers<Model | NoRow, Model> = {
   'model.registered': (row, event) => {
     assert(row === undefined, `${event.stream} is registered twice`);
@@ -129,21 +142,25 @@ const modelHandlers: ModelEventHandlers<Model | NoRow, Model> = {
   'model.promoted': (row, event) => {
     const { number, from_stage, to_stage, mode } = event.data;
     const model = moved(row, event, number, from_stage, to_stage);
-    const { version_id, superseded_version_id: displaced } = event.data;
-    if (mode === 'rollback') {
-      const index = model.displaced.lastIndexOf(version_id);
-      if (index >= 0) model.displaced = model.displaced.slice(0, index);
-    } else if (to_stage === 'production' && displaced !== null)
-      model.displaced = [...model.displaced, displaced].slice(-rollbackDepthMax);
+    const { version_id, superseded_version_id } = event.data;
+    model.displaced =
+      mode === 'rollback'
+        ? behind(model.displaced, version_id, superseded_version_id)
+        : model.displaced.slice(-rollbackDepthMax);
     return model;
   },
   'model.deployed': seen,
-  'model.archived': (row, event) =>
-    moved(row, event, event.data.number, event.data.from_stage, 'archived'),
+  'model.archived': (row, event) => {
+    const { number, version_id, from_stage, cause } = event.data;
+    const model = moved(row, event, number, from_stage, 'archived');
+    return cause === 'superseded' ? displaced(model, version_id) : model;
+  },
   'version.demoted': (row, event) =>
     moved(row, event, event.data.number, event.data.from_stage, event.data.to_stage),
-  'version.superseded': (row, event) =>
-    moved(row, event, event.data.number, event.data.from_stage, event.data.to_stage),
+  'version.superseded': (row, event) => {
+    const { number, version_id, from_stage, to_stage } = event.data;
+    return displaced(moved(row, event, number, from_stage, to_stage), version_id);
+  },
   'version.deprecated': (row, event) =>
     moved(row, event, event.data.number, event.data.from_stage, 'deprecated'),
   'version.restored': (row, event) =>

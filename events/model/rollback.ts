@@ -40,7 +40,7 @@ export function rollback(
       },
     };
   const { number } = to.facts;
-  if (to.stage === 'production') return { events: [] };
+  if (number === current?.facts.number) return { events: [] };
   if (!to.was_in_production) return { refusal: { code: 'never_in_production', number } };
   const because = unsafeToReturn(to, to.promoted_digest);
   if (because !== null) return { refusal: { code: 'rollback_unsafe', number, because } };
@@ -62,8 +62,11 @@ export function rollback(
     tell(rollingBack(now, leaving, to, before, { at, reason, new_id: nthId(new_id, index) }));
   }
   const arriving = now.versions.get(number)!;
+  // the bad one goes first: what the fold forgets of this append begins with it
   if (current !== undefined)
     tell(displacing(now, now.versions.get(current.facts.number)!, arriving, command, true));
+  for (const other of now.model!.production)
+    if (other !== number) tell(displacing(now, now.versions.get(other)!, arriving, command));
   tell([
     {
       type: 'model.promoted',

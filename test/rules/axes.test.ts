@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { claimsOf } from '#events/catalogue.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import { modelDecider } from '#events/model/decide.ts';
+import type { Stage } from '#events/model/shapes.ts';
 import { nthId } from '#events/names.ts';
 import { openPolicy, presets } from '#events/policy/policy.ts';
 import {
@@ -10,6 +11,7 @@ import {
   archived,
   bound,
   defaultChanged,
+  demoted,
   deployed,
   deploymentId,
   deploymentRequested,
@@ -337,6 +339,12 @@ describe('a rollback', () => {
     promotedOver(2, 'development', 1),
   ];
   const again = promotedOver(1, 'staging', 2, { mode: 'rollback', rollback_of: versionId(2) });
+  const nothingLeft = {
+    code: 'nothing_to_roll_back_to',
+    environment: null,
+    region: null,
+    version: null,
+  } as const;
   /** The digest of the evidence is told elsewhere. */
   const without = (events: readonly ModelEvent[]) =>
     events.map(({ type, data }) => ({ type, data: { ...data, evidence_digest: null } }));
@@ -395,13 +403,91 @@ describe('a rollback', () => {
     const { events } = decided(replaced, back);
     given(...replaced, ...events)
       .when(back)
-      .isRefused({
-        code: 'nothing_to_roll_back_to',
-        environment: null,
-        region: null,
-        version: null,
-      });
+      .isRefused(nothingLeft);
   });
+  describe('where several are in production', () => {
+    const under = (policy: object): Pick<Wanted, 'in_force'> => ({
+      in_force: { policy: { ...openPolicy.policy, ...policy }, ref: null },
+    });
+    const several = under({ multi_production: true, on_superseded: 'keep' });
+    const beside = (number: number, current: number) =>
+      promoted(number, 'development', 'production', {
+        previous_production_version_id: versionId(current),
+      });
+    const bad = (number: number) =>
+      archived(number, 'production', { cause: 'superseded', reason: 'wrong' });
+    const backTo = (number: number, from: Stage, of: number) =>
+      promotedOver(number, from, of, {
+        mode: 'rollback',
+        rollback_of: versionId(of),
+        reason: 'wrong',
+      });
+    const wrong = { ...back, reason: 'wrong' };
+    const broughtBack: ModelEvent = {
+      type: 'version.restored',
+      data: { ...ref(1), from_stage: 'archived', to_stage: 'staging', reason: 'wrong' },
+    };
+
+    test('leaves the others as they are', () => {
+      const { events } = decided([...replaced, beside(3, 2)], { ...wrong, ...several });
+      expect(without(events)).toEqual(
+        without([broughtBack, defaultChanged(1, 3), bad(3), backTo(1, 'staging', 3)]),
+      );
+    });
+    test('leaves none of them where policy allows one again, and only the bad one with the reason', () => {
+      const { events } = decided([...replaced, beside(3, 2)], wrong);
+      expect(without(events)).toEqual(
+        without([
+          broughtBack,
+          defaultChanged(1, 3),
+          bad(3),
+          archived(2, 'production', { cause: 'superseded' }),
+          backTo(1, 'staging', 3),
+        ]),
+      );
+      given(...replaced, beside(3, 2), ...events)
+        .when(back)
+        .isRefused(nothingLeft);
+    });
+    test('goes to one of them by its name, which stays and is the current one', () => {
+      const both = [...replaced.slice(0, -2), beside(2, 1), deployed(1, 2)];
+      const { events } = decided(both, { ...wrong, ...several, to: version });
+      expect(without(events)).toEqual(
+        without([
+          deploymentRolledBack(1, 2, { version: 1, deployment: 9 }, { reason: 'wrong' }),
+          deploymentRequested(9, 1, { replaces_deployment_id: deploymentId(1) }),
+          bad(2),
+          backTo(1, 'production', 2),
+        ]),
+      );
+      const after = given(...both, ...events);
+      expect(after.state.model!.production).toEqual([1]);
+      after.when(back).isRefused(nothingLeft);
+    });
+    test('and the current one is named, changes nothing', () =>
+      given(...replaced.slice(0, -2), beside(2, 1))
+        .when({ ...back, ...several, to: numbered(2) })
+        .changesNothing());
+    test('goes once to each that a promotion displaced, the last one first', () => {
+      const both = [...replaced.slice(0, -2), beside(2, 1)];
+      const promote3: Wanted = { type: 'Promote', version: numbered(3), to_stage: 'production' };
+      const displaced = [...both, ...decided(both, promote3).events];
+      const once = [...displaced, ...decided(displaced, back).events];
+      const twice = [...once, ...decided(once, back).events];
+      expect(given(...once).state.model!.production).toEqual([2]);
+      expect(given(...twice).state.model!.production).toEqual([1]);
+      given(...twice)
+        .when(back)
+        .isRefused(nothingLeft);
+    });
+    test('remembers none that it displaced itself, also on the way to one that is named', () => {
+      const story = [...replaced, demoted(2, 'production', 'staging'), beside(3, 2)];
+      const to2 = decided(story, { ...wrong, to: numbered(2) }).events;
+      const { events } = decided([...story, ...to2], back);
+      expect(events.at(-1)).toMatchObject({ data: { number: 1, rollback_of: versionId(2) } });
+    });
+  });
+
   test('goes to no version that never was in production', () =>
     given(...replaced)
       .when({ ...back, to: numbered(3) })

@@ -6,7 +6,7 @@ import { defineView, forEveryModelEvent, tenantEventsUntouched } from './view.ts
 
 export const models = defineView<Model>({
   name: 'models',
-  version: 3,
+  version: 4,
   handlers: {
     ...tenantEventsUntouched,
     ...forEveryModelEvent((event) => [

@@ -139,7 +139,7 @@ function promoteTo(
   const left = incumbents.filter((number) =>
     displace(registry, versionAt(registry, number), version, asked, false),
   );
-  if (left.length > 0) registry.displaced.push(incumbents.at(-1)!);
+  registry.displaced.push(...left);
   moveTo(registry, version, to);
   if (to === 'production') version.wasInProduction = true;
   if (request !== null) request.state = 'executed';
@@ -381,7 +381,7 @@ export function rollback(
   );
   const back = to ?? (last === undefined ? null : versionAt(registry, last));
   if (back === null) return 'nothing_to_roll_back_to';
-  if (back.stage === 'production') return null;
+  if (back.number === current) return null;
   if (!back.wasInProduction) return 'never_in_production';
   if (back.readiness === 'rejected') return 'rollback_unsafe';
   if (back.stage === 'archived') restore(registry, back, 'staging');
@@ -389,6 +389,8 @@ export function rollback(
     for (const deployment of live(registry, current))
       if (deployment.status === 'deployed') rollBackPlace(registry, deployment, back, nextId());
     displace(registry, versionAt(registry, current), back, command, true);
+    for (const number of registry.production.filter((other) => other !== back.number))
+      displace(registry, versionAt(registry, number), back, command, false);
   }
   moveTo(registry, back, 'production');
   stale(registry, back.number);
