@@ -47,10 +47,28 @@ export function lastDeploymentThere(
   );
 }
 
-/** What ran in the place before another version's deployment did, and was not itself rolled back. */
+/** When each version was last rolled back in a place, by its id. */
+function lastRolledBack(
+  state: ModelState,
+  { environment, region }: Place,
+): ReadonlyMap<string, string> {
+  const times = new Map<string, string>();
+  for (const { version_id, rollback_at, ...other } of state.deployments.values())
+    if (
+      other.environment === environment &&
+      other.region === region &&
+      rollback_at !== null &&
+      rollback_at > (times.get(version_id) ?? '')
+    )
+      times.set(version_id, rollback_at);
+  return times;
+}
+
+/** What ran in the place before another version's deployment did, of a version that was not rolled back there since. */
 function ranBefore(state: ModelState, leaving: Deployment): Deployment | null {
   const ids = [...state.deployments.keys()];
   const begun = ids.indexOf(leaving.deployment_id);
+  const rolledBack = lastRolledBack(state, leaving);
   return lastDeployed(
     state,
     (other) =>
@@ -58,6 +76,7 @@ function ranBefore(state: ModelState, leaving: Deployment): Deployment | null {
       other.region === leaving.region &&
       other.version_id !== leaving.version_id &&
       other.status !== 'rolled_back' &&
+      other.deployed_at! > (rolledBack.get(other.version_id) ?? '') &&
       (other.deployed_at! < leaving.deployed_at! ||
         (other.deployed_at === leaving.deployed_at && ids.indexOf(other.deployment_id) < begun)),
   );

@@ -100,6 +100,39 @@ describe('a deployment that is rolled back', () => {
       );
   });
 
+  test('does not go back to a version by an older deployment of it, unless it has come again since', () => {
+    const at = (minute: number) => `2026-11-25T12:0${minute}:00.000Z`;
+    const redeployed = [
+      ...oneAfterTheOther(2),
+      deploymentSuperseded(2, 2, 3),
+      deployed(3, 2, { deployed_at: at(0) }),
+      deploymentRolledBack(3, 2, { version: 1, deployment: 4 }, { rollback_at: at(1) }),
+      deploymentRequested(4, 1),
+      deployed(4, 1, { deployed_at: at(2) }),
+    ];
+    given(...redeployed)
+      .when(rollBack(4))
+      .isRefused({
+        code: 'nothing_to_roll_back_to',
+        environment: 'eu-prod',
+        region: null,
+        version: null,
+      });
+    given(
+      ...redeployed,
+      deploymentSuperseded(4, 1, 5),
+      deployed(5, 2, { deployed_at: at(3) }),
+      deploymentSuperseded(5, 2, 6),
+      versioned(3),
+      deployed(6, 3, { deployed_at: at(4) }),
+    )
+      .when(rollBack(6))
+      .follows(
+        rolledBack(6, 3, 2),
+        deploymentRequested(newDeployment, 2, { replaces_deployment_id: deploymentId(6) }),
+      );
+  });
+
   test('may return to a version that is named, if it ever ran there', () => {
     given(...oneAfterTheOther(3))
       .when(rollBack(3, numbered(1)))

@@ -99,6 +99,7 @@ export function deploy(
     status: 'requested',
     traffic,
     deployedAt: null,
+    rolledBackAt: null,
   };
   registry.deployments.set(deployment.id, deployment);
   if (command.status === 'deployed') reach(registry, deployment, command.at);
@@ -168,6 +169,7 @@ export function rollBackPlace(
   leaving: Deployment,
   to: Version,
   newId: string,
+  at: string,
 ): void {
   const takesOver = live(registry, to.number).some(
     (one) =>
@@ -177,6 +179,7 @@ export function rollBackPlace(
   const stay = sharing(registry, leaving);
   const { traffic, strategy } = leaving;
   leave(registry, leaving, 'rolled_back');
+  leaving.rolledBackAt = at;
   if (takesOver) return;
   const isWhole = strategy !== 'shadow' && stay.length === 0;
   const shared = strategy === 'all_at_once' && stay.length > 0 ? 'ab' : strategy;
@@ -189,6 +192,7 @@ export function rollBackPlace(
     status: 'requested',
     traffic: isWhole ? 100 : traffic,
     deployedAt: null,
+    rolledBackAt: null,
   });
 }
 
@@ -196,18 +200,26 @@ export function rollBackDeployment(
   registry: Registry,
   leaving: Deployment,
   to: Version | null,
-  { in_force, new_id }: CommandOf<'RollbackDeployment'>,
+  { in_force, new_id, at }: CommandOf<'RollbackDeployment'>,
 ): Code | null {
   if (leaving.status === 'rolled_back') return null;
   if (leaving.status !== 'deployed') return 'illegal_transition';
   const begun = [...registry.deployments.values()];
+  const isGivenUp = ({ number, deployedAt }: Deployment): boolean =>
+    begun.some(
+      (other) =>
+        isThere(other, leaving) &&
+        other.number === number &&
+        other.rolledBackAt !== null &&
+        other.rolledBackAt >= deployedAt!,
+    );
   const ranBefore = lastOf(
     begun.filter(
       (other, index) =>
         isThere(other, leaving) &&
         other.number !== leaving.number &&
-        other.status !== 'rolled_back' &&
         other.deployedAt !== null &&
+        !isGivenUp(other) &&
         (other.deployedAt < leaving.deployedAt! ||
           (other.deployedAt === leaving.deployedAt && index < begun.indexOf(leaving))),
     ),
@@ -220,6 +232,6 @@ export function rollBackDeployment(
   const { protected_environments } = in_force.policy;
   if (protected_environments.includes(leaving.environment) && !back.wasInProduction)
     return 'environment_protected';
-  rollBackPlace(registry, leaving, back, new_id);
+  rollBackPlace(registry, leaving, back, new_id, at);
   return null;
 }

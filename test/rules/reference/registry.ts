@@ -45,6 +45,7 @@ export type Deployment = {
   /** In percent, not rounded. */
   traffic: number;
   deployedAt: string | null;
+  rolledBackAt: string | null;
 };
 
 export type Binding = {

@@ -387,7 +387,8 @@ export function rollback(
   if (back.stage === 'archived') restore(registry, back, 'staging');
   if (current !== undefined) {
     for (const deployment of live(registry, current))
-      if (deployment.status === 'deployed') rollBackPlace(registry, deployment, back, nextId());
+      if (deployment.status === 'deployed')
+        rollBackPlace(registry, deployment, back, nextId(), command.at);
     displace(registry, versionAt(registry, current), back, command, true);
     for (const number of registry.production.filter((other) => other !== back.number))
       displace(registry, versionAt(registry, number), back, command, false);
