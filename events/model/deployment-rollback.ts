@@ -4,6 +4,7 @@ import type { ModelCommand, ModelRefusal } from './commands.ts';
 import type { Deployment } from './deployment-row.ts';
 import { illegalStatus } from './deployments.ts';
 import type { ModelEvent } from './events.ts';
+import { afterwards } from './state.ts';
 import type { ModelState } from './state.ts';
 import { departure, deploymentRef, place, serving } from './traffic.ts';
 import type { Version } from './version-row.ts';
@@ -111,8 +112,10 @@ export function rollingBack(
 ): ModelEvent[] {
   const { version_id, number, label, model_id, content_digest } = to.facts;
   const staying = serving(state, leaving);
+  const returned = departure(state, leaving);
   let there: Deployment | null = null;
-  for (const deployment of state.deployments.values())
+  // who had no traffic may get some of what is left
+  for (const deployment of afterwards(state, returned, at).deployments.values())
     if (
       deployment.version_id === version_id &&
       deployment.environment === leaving.environment &&
@@ -137,7 +140,7 @@ export function rollingBack(
         to_deployment_id: there?.deployment_id ?? new_id,
       },
     },
-    ...departure(state, leaving),
+    ...returned,
   ];
   if (there !== null) return events;
   events.push({

@@ -43,19 +43,18 @@ const sharedBy = (deployments: readonly Deployment[]): number =>
   deployments.reduce((sum, deployment) => sum + deployment.traffic_percent, 0);
 
 /**
- * Scales the shares of the running deployments to `total` percent in all. The last takes what rounding leaves, and none
- * takes more than is left.
+ * Scales the shares of the running deployments to `total` percent in all; where they have none, each gets as much as the
+ * others. The last takes what rounding leaves, and none takes more than is left.
  */
 function rescaled(running: readonly Deployment[], total: number): ModelEvent[] {
   const sharing = running.filter((deployment) => deployment.strategy !== 'shadow');
   const before = sharedBy(sharing);
-  if (before === 0) return [];
   let left = rounded(total);
   const events: ModelEvent[] = [];
   sharing.forEach((deployment, index) => {
     const isLast = index === sharing.length - 1;
-    const fair = isLast ? left : rounded((deployment.traffic_percent / before) * total);
-    const share = Math.min(fair, left);
+    const part = before === 0 ? 1 / sharing.length : deployment.traffic_percent / before;
+    const share = isLast ? left : Math.min(rounded(part * total), left);
     left = rounded(left - share);
     if (share !== deployment.traffic_percent)
       events.push({
@@ -93,12 +92,16 @@ export function arrival(state: ModelState, data: ModelEventData<'model.deployed'
   return rescaled(others, Math.min(sharedBy(others), 100 - data.traffic_percent));
 }
 
-/** The share of a deployment that ends goes back pro rata to those that stay. */
+/** The share of a deployment that ends goes back pro rata to those that stay, in equal parts where they have nothing. */
 export function departure(state: ModelState, leaving: Deployment): ModelEvent[] {
   if (leaving.status !== 'deployed' || leaving.strategy === 'shadow') return [];
   const staying = serving(state, leaving);
   return rescaled(staying, sharedBy(staying) + leaving.traffic_percent);
 }
+
+/** Nothing that is asked for is rounded: with finer parts the shares of a place would not come to the whole. */
+const isShare = (percent: number): boolean =>
+  percent >= 0 && percent <= 100 && rounded(percent) === percent;
 
 /** Why this share does not fit the strategy, or the share. */
 export function shareOf(
@@ -116,9 +119,11 @@ export function shareOf(
         : { message: 'a shadow takes 0 percent' };
     case 'canary':
     case 'ab':
-      return traffic_percent !== null && traffic_percent >= 0 && traffic_percent <= 100
+      return traffic_percent !== null && isShare(traffic_percent)
         ? traffic_percent
-        : { message: `${strategy} needs a traffic_percent between 0 and 100` };
+        : {
+            message: `${strategy} needs a traffic_percent between 0 and 100, with two decimals at most`,
+          };
   }
 }
 
@@ -130,18 +135,17 @@ export function shiftTraffic(
 ): Outcome {
   const { deployment_id, status, strategy } = deployment;
   if (status !== 'deployed') return { refusal: { code: 'not_deployed', deployment_id, status } };
-  const share = shareOf(strategy, command.traffic_percent);
-  if (typeof share !== 'number')
+  const to_percent = shareOf(strategy, command.traffic_percent);
+  if (typeof to_percent !== 'number')
     return {
       refusal: {
         code: 'traffic_invalid',
         strategy,
         traffic_percent: command.traffic_percent,
-        message: share.message,
+        message: to_percent.message,
       },
     };
   const from_percent = deployment.traffic_percent;
-  const to_percent = rounded(share);
   const others = serving(state, deployment);
   const shifted: ModelEvent[] =
     to_percent === from_percent

@@ -195,6 +195,15 @@ describe('a deployment that is rolled back', () => {
       .when(rollBack(2))
       .follows(rolledBack(2, 2, 1, 1), trafficShifted(1, 1, 90, 100)));
 
+  test('gives its share also to one of the other version that had nothing, and asks for no second one', () =>
+    given(
+      ...modelWith(2),
+      deployed(1, 1),
+      deployed(2, 2, { strategy: 'canary', traffic_percent: 0 }),
+    )
+      .when(rollBack(1, numbered(2)))
+      .follows(rolledBack(1, 1, 2, 2), trafficShifted(2, 2, 0, 100)));
+
   test('is replaced at its share where others stay', () =>
     given(
       ...modelWith(3),

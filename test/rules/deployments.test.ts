@@ -391,16 +391,45 @@ describe('a share of the traffic', () => {
   test.each([
     ['all_at_once', 99, 'all_at_once takes 100 percent'],
     ['shadow', 1, 'a shadow takes 0 percent'],
-    ['canary', null, 'canary needs a traffic_percent between 0 and 100'],
-    ['ab', null, 'ab needs a traffic_percent between 0 and 100'],
-    ['canary', -1, 'canary needs a traffic_percent between 0 and 100'],
-    ['ab', 100.5, 'ab needs a traffic_percent between 0 and 100'],
-    ['ab', Number.NaN, 'ab needs a traffic_percent between 0 and 100'],
+    ['canary', null, 'canary needs a traffic_percent between 0 and 100, with two decimals at most'],
+    ['ab', null, 'ab needs a traffic_percent between 0 and 100, with two decimals at most'],
+    ['canary', -1, 'canary needs a traffic_percent between 0 and 100, with two decimals at most'],
+    ['ab', 100.5, 'ab needs a traffic_percent between 0 and 100, with two decimals at most'],
+    [
+      'canary',
+      33.333,
+      'canary needs a traffic_percent between 0 and 100, with two decimals at most',
+    ],
+    ['ab', 99.996, 'ab needs a traffic_percent between 0 and 100, with two decimals at most'],
+    ['ab', Number.NaN, 'ab needs a traffic_percent between 0 and 100, with two decimals at most'],
   ] as const)('that does not fit is refused: %s with %s', (strategy, traffic_percent, message) =>
     given(...modelWith(1))
       .when(deploy(1, 1, { strategy, traffic_percent }))
       .isRefused({ code: 'traffic_invalid', strategy, traffic_percent, message }),
   );
+
+  test('may be of any hundredth of a percent', () => {
+    for (const traffic_percent of [0.01, 0.07, 8.2, 33.33, 57.29, 99.99])
+      given(...modelWith(1))
+        .when(deploy(1, 1, { ...canary, traffic_percent }))
+        .follows(deployed(1, 1, { ...canary, traffic_percent }));
+  });
+
+  test('that ends goes to those that stay in equal shares, where they have nothing', () => {
+    const waiting = (deployment: number) =>
+      deployed(deployment, deployment, { ...canary, traffic_percent: 0 });
+    given(...modelWith(2), deployed(1, 1), waiting(2))
+      .when(undeploy(1))
+      .follows(undeployed(1, 1), trafficShifted(2, 2, 0, 100));
+    given(...modelWith(4), deployed(1, 1), waiting(2), waiting(3), waiting(4))
+      .when(undeploy(1))
+      .follows(
+        undeployed(1, 1),
+        trafficShifted(2, 2, 0, 33.33),
+        trafficShifted(3, 3, 0, 33.33),
+        trafficShifted(4, 4, 0, 33.34),
+      );
+  });
 
   test('is never negative, and all of one place are never more than the whole', () => {
     const sharing = tuple(
@@ -464,6 +493,25 @@ describe('a share that is shifted', () => {
         trafficShifted(1, 1, 54, 60),
         trafficShifted(2, 2, 36, 40),
       ));
+
+  test('down goes to the others in equal shares, where they have nothing', () =>
+    given(
+      ...modelWith(2),
+      deployed(1, 1, { ...ab, traffic_percent: 100 }),
+      deployed(2, 2, { ...canary, traffic_percent: 0 }),
+    )
+      .when(shift(1, 60))
+      .follows(trafficShifted(1, 1, 100, 60), trafficShifted(2, 2, 0, 40)));
+
+  test('is refused in finer parts than hundredths of a percent', () =>
+    given(...shared)
+      .when(shift(3, 99.996))
+      .isRefused({
+        code: 'traffic_invalid',
+        strategy: 'canary',
+        traffic_percent: 99.996,
+        message: 'canary needs a traffic_percent between 0 and 100, with two decimals at most',
+      }));
 
   test('to the whole supersedes the others, shadows among them', () =>
     given(...shared, deployed(4, 1, { ...shadow }))

@@ -27,11 +27,11 @@ const besides = (registry: Registry, deployment: Deployment): Deployment[] =>
 const sharing = (registry: Registry, deployment: Deployment): Deployment[] =>
   besides(registry, deployment).filter(({ strategy }) => strategy !== 'shadow');
 
-/** The others have so much together from now on, each as much of it as before. */
+/** The others have so much together from now on, each as much of it as before; equal parts, where they had nothing. */
 function shareOut(others: readonly Deployment[], total: number): void {
   const before = others.reduce((sum, { traffic }) => sum + traffic, 0);
-  if (before === 0) return;
-  for (const other of others) other.traffic = (other.traffic / before) * total;
+  for (const other of others)
+    other.traffic = total * (before === 0 ? 1 / others.length : other.traffic / before);
 }
 const sumOf = (others: readonly Deployment[]): number =>
   others.reduce((sum, { traffic }) => sum + traffic, 0);
@@ -171,15 +171,15 @@ export function rollBackPlace(
   newId: string,
   at: string,
 ): void {
+  const stay = sharing(registry, leaving);
+  const { traffic, strategy } = leaving;
+  leave(registry, leaving, 'rolled_back');
+  leaving.rolledBackAt = at;
   const takesOver = live(registry, to.number).some(
     (one) =>
       isThere(one, leaving) &&
       (one.status === 'deployed' ? one.traffic > 0 : one.strategy === 'all_at_once'),
   );
-  const stay = sharing(registry, leaving);
-  const { traffic, strategy } = leaving;
-  leave(registry, leaving, 'rolled_back');
-  leaving.rolledBackAt = at;
   if (takesOver) return;
   const isWhole = strategy !== 'shadow' && stay.length === 0;
   const shared = strategy === 'all_at_once' && stay.length > 0 ? 'ab' : strategy;
