@@ -287,6 +287,8 @@ export type ModelRefusal =
       from: string;
       to: string;
       legal_transitions: readonly string[];
+      /** The steps that may be taken from here, where one place is reached by several. */
+      legal_commands?: readonly string[];
     }
   /** `number` is null where the whole model is meant; each use then says its version. */
   | { code: 'in_use'; number: number | null; blocking: readonly (Use & { number?: number })[] }

@@ -385,6 +385,28 @@ const judgements: Record<Readiness, Partial<Record<Readiness, Judgement>>> = {
   rejected: { testing: 'version.testing_started' },
 };
 
+/** The step that each judgement is asked for by. */
+const stepOf: Record<Judgement, string> = {
+  'version.testing_started': 'test',
+  'version.approved': 'approve',
+  'version.rejected': 'reject',
+  'version.approval_revoked': 'revoke-approval',
+};
+
+/** Testing is reached by two steps: what is refused to one is not called legal, and the one that leads there is named. */
+const illegalReadiness = (from: Readiness, to: Readiness): Outcome => ({
+  refusal: {
+    code: 'illegal_transition',
+    axis: 'readiness',
+    from,
+    to,
+    legal_transitions: readinesses.filter(
+      (other) => other !== to && judgements[from][other] !== undefined,
+    ),
+    legal_commands: Object.values(judgements[from]).map((judgement) => stepOf[judgement]),
+  },
+});
+
 export function moveReadiness(
   version: Version,
   type: Judgement,
@@ -393,16 +415,7 @@ export function moveReadiness(
 ): Outcome {
   const from = version.readiness;
   if (from === to) return { events: [] };
-  if (judgements[from][to] !== type)
-    return {
-      refusal: {
-        code: 'illegal_transition',
-        axis: 'readiness',
-        from,
-        to,
-        legal_transitions: readinesses.filter((other) => judgements[from][other] !== undefined),
-      },
-    };
+  if (judgements[from][to] !== type) return illegalReadiness(from, to);
   return {
     events: [
       { type, data: { ...versionRef(version), from_readiness: from, to_readiness: to, reason } },

@@ -60,6 +60,14 @@ test('the table knows every readiness', () => {
   expect(steps).toHaveLength(16);
 });
 
+/** As a path names it. */
+const commandOf: Record<Verb, string> = {
+  test: 'test',
+  approve: 'approve',
+  reject: 'reject',
+  revoke: 'revoke-approval',
+};
+
 test.each(steps)('$verb from $from', ({ verb, from, to, wanted, event }) => {
   const scene = given(...judgedAs[from]).when(wanted);
   if (from === to) return scene.changesNothing();
@@ -69,6 +77,9 @@ test.each(steps)('$verb from $from', ({ verb, from, to, wanted, event }) => {
     axis: 'readiness',
     from,
     to,
-    legal_transitions: readinesses.filter((other) => legal[from][other] !== undefined),
+    legal_transitions: readinesses.filter(
+      (other) => other !== to && legal[from][other] !== undefined,
+    ),
+    legal_commands: Object.values(legal[from]).map((other) => commandOf[other]),
   });
 });
