@@ -6,7 +6,7 @@ import type { Use } from './commands.ts';
 import type { ModelEventData } from './events.ts';
 import type { Stage } from './shapes.ts';
 import type { ModelState } from './state.ts';
-import { usesOf } from './uses.ts';
+import { endOfUses, lastUseEndedMs, usesOf } from './uses.ts';
 import type { Version } from './version-row.ts';
 
 /** No version is due sooner than this after its creation or its last use, whatever policy says. */
@@ -58,17 +58,12 @@ export function due(state: ModelState, retention: Retention, now: Date): Judgeme
     const uses = usesOf(state, version, now.toISOString());
     const keep = (because: KeptVersion['because'], until: string | null) =>
       kept.push({ version_id, number, because, until, uses });
-    if (uses.length > 0) {
-      const ends = uses.map((use) => (use.kind === 'hold' ? use.until : null));
-      // holds end by themselves, everything else by an event
-      const until = ends.reduce((last, end) =>
-        last === null || end === null ? null : end > last ? end : last,
-      );
-      if (until !== null) nextDueMs = Math.min(nextDueMs, Date.parse(until));
-      return keep('in_use', until);
-    }
-    if (newerVersions < newest_kept) return keep('newest', null);
-    const age = ageRule(version, retention, now);
+    const isUsed = uses.length > 0;
+    // holds end by themselves, everything else by an event
+    const unusedAt = isUsed ? endOfUses(uses) : now.toISOString();
+    if (unusedAt === null || newerVersions < newest_kept)
+      return keep(isUsed ? 'in_use' : 'newest', null);
+    const age = ageRule(version, retention, new Date(unusedAt));
     // The version whose arrival made this one too many, as far as the living ones tell.
     const displacer = living[newerVersions - newest_kept]!;
     const outnumberedMs = Date.parse(displacer.created_at);
@@ -76,7 +71,8 @@ export function due(state: ModelState, retention: Retention, now: Date): Judgeme
     const due_at = new Date(dueMs).toISOString();
     if (dueMs > now.getTime()) {
       nextDueMs = Math.min(nextDueMs, dueMs);
-      return keep(age.rule.type === 'sunset' ? 'sunset' : 'age', due_at);
+      const because = age.rule.type === 'sunset' ? 'sunset' : 'age';
+      return keep(isUsed ? 'in_use' : because, due_at);
     }
     return dueVersions.push(
       age.endMs >= outnumberedMs
@@ -103,10 +99,7 @@ function ageRule(
   { age_days }: Retention,
   now: Date,
 ): { endMs: number; rule: Rule } {
-  const sinceMs = Math.max(
-    Date.parse(version.created_at),
-    version.last_used_at === null ? 0 : Date.parse(version.last_used_at),
-  );
+  const sinceMs = Math.max(Date.parse(version.created_at), lastUseEndedMs(version, now.getTime()));
   const limit = ageLimitDays(version, age_days);
   const endMs = sinceMs + limit * dayMs;
   // an announced end prolongs the age of what is deprecated; where no age is kept there is none to prolong

@@ -23,6 +23,24 @@ export function usesOf(state: ModelState, version: Version, at: string): Use[] {
   return uses;
 }
 
+/** When these end by themselves, as only holds do; null where one ends by an event alone. */
+export function endOfUses(uses: readonly Use[]): string | null {
+  let last = '';
+  for (const use of uses) {
+    if (use.kind !== 'hold' || use.until === null) return null;
+    if (use.until > last) last = use.until;
+  }
+  return last === '' ? null : last;
+}
+
+/** When the last use ended that is over at `atMs`: as an event said, or by the time of a hold; 0: there was none. */
+export function lastUseEndedMs({ last_used_at, holds }: Version, atMs: number): number {
+  const ends = holds
+    .map(({ until }) => (until === null ? Number.POSITIVE_INFINITY : Date.parse(until)))
+    .filter((endMs) => endMs <= atMs);
+  return Math.max(last_used_at === null ? 0 : Date.parse(last_used_at), ...ends);
+}
+
 /** What holds the whole model: production, live deployments, active bindings and holds of any version. */
 export function usesOfModel(state: ModelState, at: string): (Use & { number: number })[] {
   const holding: ReadonlySet<Use['kind']> = new Set([

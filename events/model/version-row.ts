@@ -44,7 +44,7 @@ export type Version = {
   created_by: Actor;
   updated_at: string;
   stage_changed_at: string;
-  /** When the last use ended: it left production, a deployment ended, it ceased to be the default. */
+  /** When the last use ended that an event ended: it left production, a deployment ended, it ceased to be the default. */
   last_used_at: string | null;
   promoted_at: string | null;
   was_in_production: boolean;
@@ -143,7 +143,7 @@ function unbound(row: Version | NoRow, event: RecordedEvent, bindingId: string):
   return version;
 }
 
-/** A use that a binding reports; the latest counts. */
+/** A use that is told of later; the latest counts. */
 function used(row: Version | NoRow, event: RecordedEvent, at: unknown): Version {
   const version = changed(row, event);
   if (typeof at === 'string' && (version.last_used_at === null || at > version.last_used_at))
@@ -269,9 +269,13 @@ const versionHandlers: ModelEventHandlers<Version | NoRow, Version> = {
     return version;
   },
   'hold.released': (row, event) => {
-    const version = changed(row, event);
-    version.holds = version.holds.filter((hold) => hold.hold_id !== event.data.hold_id);
-    version.last_used_at = event.recorded_at;
+    const { holds } = existing(row, event);
+    const isReleased = ({ hold_id }: Hold): boolean => hold_id === event.data.hold_id;
+    const until = holds.find(isReleased)?.until ?? null;
+    // whose time was over held no more
+    const endedAt = until !== null && until < event.recorded_at ? until : event.recorded_at;
+    const version = used(row, event, endedAt);
+    version.holds = holds.filter((hold) => !isReleased(hold));
     return version;
   },
   'retention.applied': untouched,

@@ -146,7 +146,7 @@ function lastOf<Answer>(answer: (asked: number) => Answer): (asked: number) => A
 }
 
 export const modelSnapshot: NonNullable<StreamKind<ModelState, never, never, never>['snapshot']> = {
-  foldVersion: 8,
+  foldVersion: 9,
   newEncoder: () => encoderAfter({ base: null, named: [], rows: [], parts: [] }),
   decode,
 };

@@ -4,6 +4,7 @@ import type { Principal } from '#events/access.ts';
 import type { EventLog } from '#events/log.ts';
 import { due } from '#events/model/due.ts';
 import type { ModelEventData } from '#events/model/events.ts';
+import { endOfUses } from '#events/model/uses.ts';
 import type { Clock } from '#infra/postgres/clock.ts';
 import { fold } from './fold.ts';
 import type { KeepingOf } from './policies.ts';
@@ -66,7 +67,12 @@ export function openCounts(deps: {
     const judged = due(state, (await keepingOf(model)).retention, now);
     counted.models = 1;
     counted.due = judged.due.length;
-    counted.true_until = judged.next_due_at ?? 'infinity';
+    const changes = [judged.next_due_at, ...judged.kept.map(({ uses }) => endOfUses(uses))];
+    // no text of a time sorts behind it
+    counted.true_until = changes.reduce<string>(
+      (first, at) => (at !== null && at < first ? at : first),
+      'infinity',
+    );
     for (const { because } of judged.kept) counted[because === 'in_use' ? 'in_use' : 'kept'] += 1;
     for (const { stage, archive_cause, deleted_at } of state.versions.values())
       if (stage === 'archived' && deleted_at === null)

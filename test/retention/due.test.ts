@@ -55,6 +55,34 @@ describe('a version beyond the newest', () => {
       dueOnDay: 37,
     },
     {
+      lives: 'was held until day 50, when the hold ended by itself',
+      story: () => beforeNewest((s) => s.hold(1, 'h', day(50))),
+      dueOnDay: 80,
+    },
+    {
+      lives: 'was held by several until day 50, by the last of them',
+      story: () => beforeNewest((s) => s.hold(1, 'g', day(50)).hold(1, 'h', day(20))),
+      dueOnDay: 80,
+    },
+    {
+      lives: 'was held until day 50, and only cleared of that hold on day 70',
+      story: () => beforeNewest((s) => s.hold(1, 'h', day(50)).on(70).release('h')),
+      dueOnDay: 80,
+    },
+    {
+      lives: 'was held until day 50, but released on day 10',
+      story: () => beforeNewest((s) => s.hold(1, 'h', day(50)).on(10).release('h')),
+      dueOnDay: 40,
+    },
+    {
+      lives: 'was held until day 50, and in other use until day 60',
+      story: () =>
+        beforeNewest((s) =>
+          s.hold(1, 'h', day(50)).deploy(1, 'd1').on(60).undeploy('d1').on(70).release('h'),
+        ),
+      dueOnDay: 90,
+    },
+    {
       lives: 'is the default that the registry chose, which protects nothing',
       story: () => beforeNewest((s) => s),
       dueOnDay: 30,
@@ -80,6 +108,8 @@ describe('a version beyond the newest', () => {
     ['deployed', (s) => s.deploy(1, 'd1')],
     ['deployed and deprecated', (s) => s.deploy(1, 'd1').move(1, 'deprecated')],
     ['the default that somebody set', (s) => s.setDefault(1)],
+    ['held', (s) => s.hold(1, 'h', null)],
+    ['held for a time, and deployed', (s) => s.hold(1, 'h', day(50)).deploy(1, 'd1')],
   ];
   it.each(uses)('that is %s is never due', (_, tell) => {
     const judged = due(beforeNewest(tell).state, keepOne, day(100_000));
@@ -88,6 +118,16 @@ describe('a version beyond the newest', () => {
     expect(judged.kept).toContainEqual(
       expect.objectContaining({ number: 1, because: 'in_use', until: null }),
     );
+  });
+
+  it('that is held says when it becomes due: an age after its hold has ended', () => {
+    const held = beforeNewest((s) => s.hold(1, 'h', day(50)).hold(2, 'i', day(60)));
+    const judged = due(held.state, keepOne, day(40));
+    expect(judged.kept).toEqual([
+      expect.objectContaining({ number: 2, because: 'in_use', until: null }),
+      expect.objectContaining({ number: 1, because: 'in_use', until: day(80).toISOString() }),
+    ]);
+    expect(judged.next_due_at).toBe(day(80).toISOString());
   });
 
   it('that is deprecated with a sunset stays until it, where that is later', () => {
@@ -159,7 +199,15 @@ describe('whatever happened to a model', () => {
   const deed = fc.record({
     days: fc.integer({ min: 0, max: 60 }),
     number: fc.integer({ min: 1, max: 8 }),
-    what: fc.constantFrom('create', 'deploy', 'undeploy', 'set default', ...stages),
+    what: fc.constantFrom(
+      'create',
+      'hold',
+      'release',
+      'deploy',
+      'undeploy',
+      'set default',
+      ...stages,
+    ),
   });
   type Deed = typeof deed extends fc.Arbitrary<infer D> ? D : never;
 
@@ -172,7 +220,10 @@ describe('whatever happened to a model', () => {
       story.on(lastDay);
       if (what === 'create') story.create();
       else if (what === 'undeploy') story.tell(story.asks.undeploy(`d${number}`));
+      else if (what === 'release') story.tell(story.asks.release(`h${number}`));
       else if (!story.state.versions.has(number)) continue;
+      else if (what === 'hold')
+        story.tell(story.asks.hold(number, `h${number}`, day(lastDay + 1 + days)));
       else if (what === 'set default') story.tell(story.asks.setDefault(number));
       else if (what !== 'deploy') story.tell(story.asks.move(number, what));
       else if (!story.state.deployments.has(`d${number}`))

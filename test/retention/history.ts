@@ -34,6 +34,8 @@ type Asks = {
   deploy: (number: number, deployment_id: string) => ModelCommand;
   undeploy: (deployment_id: string) => ModelCommand;
   setDefault: (number: number) => ModelCommand;
+  hold: (number: number, hold_id: string, until: Date | null) => ModelCommand;
+  release: (hold_id: string) => ModelCommand;
 };
 
 /** Each verb asks and must be accepted; `tell` may be refused. */
@@ -109,6 +111,14 @@ export function history(): History {
     }),
     undeploy: (deployment_id) => ({ ...common(), type: 'Undeploy', deployment_id }),
     setDefault: (number) => ({ ...on(number), type: 'SetDefault' }),
+    hold: (number, hold_id, until) => ({
+      ...on(number),
+      type: 'PlaceHold',
+      hold_id,
+      reason: 'audit',
+      until: until?.toISOString() ?? null,
+    }),
+    release: (hold_id) => ({ ...common(), type: 'ReleaseHold', hold_id }),
   };
   const must = (command: ModelCommand): History => {
     assert(tell(command), `${command.type} is refused`);
@@ -132,6 +142,8 @@ export function history(): History {
     deploy: (number, deploymentId) => must(asks.deploy(number, deploymentId)),
     undeploy: (deploymentId) => must(asks.undeploy(deploymentId)),
     setDefault: (number) => must(asks.setDefault(number)),
+    hold: (number, holdId, until) => must(asks.hold(number, holdId, until)),
+    release: (holdId) => must(asks.release(holdId)),
   };
   return must({
     ...common(),

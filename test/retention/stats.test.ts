@@ -1,6 +1,7 @@
 // What retention tells of itself: counts as they are now, whoever changed what, and how the last sweep ended.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { eventually } from '#test/eventually.ts';
+import { dayMs } from '#events/days.ts';
 import { startRegistry } from './registry.ts';
 import type { TestRegistry } from './registry.ts';
 
@@ -58,6 +59,22 @@ it('knows what is due as time passes, and as policies are set, before any sweep'
     'PUT',
   );
   expect(await due()).toBe(1);
+});
+
+it('counts what was held as kept from the end of the hold, and as due when its age has run from there', async () => {
+  await registry.model('churn', 4);
+  const until = new Date(Date.now() + 10 * dayMs).toISOString();
+  await registry.ask('/models/churn/versions/1/holds', { reason: 'audit', until });
+  const retention = registry.retention();
+  const countedOn = async (day: number) => {
+    retention.onDay(day);
+    const stats = await retention.get('/retention/stats');
+    return [stats['protected_versions'], stats['kept_versions'], stats['due_versions']];
+  };
+  expect(await countedOn(9)).toEqual([1, 3, 0]);
+  expect(await countedOn(11)).toEqual([0, 4, 0]);
+  expect(await countedOn(39)).toEqual([0, 4, 0]);
+  expect(await countedOn(41)).toEqual([0, 3, 1]);
 });
 
 it('tells when the last sweep ended, and how', async () => {

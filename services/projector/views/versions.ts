@@ -9,7 +9,7 @@ const parentsOf = ({ tenant, facts }: Version): string[] | null =>
 
 export const versions = defineView<Version>({
   name: 'versions',
-  version: 5,
+  version: 6,
   handlers: {
     ...tenantEventsUntouched,
     ...forEveryModelEvent((event) =>
