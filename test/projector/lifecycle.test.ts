@@ -22,6 +22,12 @@ async function aModel(versions: number): Promise<string> {
   return `/models/${name}`;
 }
 
+/** How many versions the registry counts in a stage, once it knows of what was answered. */
+async function countedIn(stage: string, { body }: Answer): Promise<number> {
+  const stats = await registry.get(`/stats?min_position=${String(body['position'])}`);
+  return (bodyOf(stats)['versions_by_stage'] as Record<string, number>)[stage]!;
+}
+
 test('an alias names a version in a path, moves to another, and is removed', async () => {
   const model = await aModel(2);
   const first = await registry.call('PUT', `${model}/aliases/champion`, { version: 1 });
@@ -96,4 +102,30 @@ test('a rollback brings the last incumbent back, also where the bad version runs
     number: 2,
     stage: 'production',
   });
+});
+
+test('a rollback goes to a version in production beside the bad one, which is the current one then', async () => {
+  const model = await aModel(2);
+  await registry.call('PUT', '/policies/tenant', {
+    multi_production: true,
+    on_superseded: 'keep',
+  });
+  await registry.post(`${model}/versions/1/promote`, { to_stage: 'production' });
+  const beside = await registry.post(`${model}/versions/2/promote`, { to_stage: 'production' });
+  const before = await countedIn('production', beside);
+  const back = await registry.post(`${model}/rollback`, { to: 1, reason: 'too slow' });
+  expect(back).toMatchObject({ status: 200, body: { number: 1, stage: 'production' } });
+  expect(bodyOf(await registry.get(model))).toMatchObject({ production_version: 1 });
+  expect(bodyOf(await registry.get(`${model}/versions/2`))).toMatchObject({ stage: 'archived' });
+  expect(await countedIn('production', back)).toBe(before - 1);
+  await registry.call('PUT', '/policies/tenant', { preset: 'open' });
+});
+
+test('an announced end that is moved deprecates nothing again', async () => {
+  const version = `${await aModel(2)}/versions/1`;
+  const first = await registry.post(`${version}/deprecate`, { sunset_at: '2036-01-01T00:00:00Z' });
+  const before = await countedIn('deprecated', first);
+  const later = await registry.post(`${version}/deprecate`, { sunset_at: '2037-01-01T00:00:00Z' });
+  expect(later).toMatchObject({ status: 200, body: { sunset_at: '2037-01-01T00:00:00.000Z' } });
+  expect(await countedIn('deprecated', later)).toBe(before);
 });

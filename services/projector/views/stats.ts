@@ -21,10 +21,14 @@ export type Dimension =
 type Counter = { tenant: string; dimension: Dimension; key: string; bucket: number; count: number };
 type Delta = readonly [dimension: Dimension, key: string, by: 1 | -1];
 
-const moved = (dimension: Dimension, from: string, to: string): Delta[] => [
-  [dimension, from, -1],
-  [dimension, to, 1],
-];
+/** An announced end moves what stays deprecated, and a rollback may go to what is in production: nothing is counted anew. */
+const moved = (dimension: Dimension, from: string, to: string): Delta[] =>
+  from === to
+    ? []
+    : [
+        [dimension, from, -1],
+        [dimension, to, 1],
+      ];
 const stageMoved = (
   _: undefined,
   { data }: { data: { from_stage: string; to_stage: string } },
@@ -146,7 +150,7 @@ const bucketOf = (event: RecordedEvent): number => partitionOf(event.stream, lif
 
 export const stats = defineView<Counter>({
   name: 'stats',
-  version: 2,
+  version: 3,
   handlers: { ...tenantEventsUntouched, ...forEveryModelEvent(counted) },
   load: `
     select k.key, s.state from unnest($1::text[]) k(key),
