@@ -12,14 +12,18 @@ export type PolicyLayer = { scope: PolicyScope; version: number; own: OwnPolicy 
 type PolicySource = PolicyScope | 'preset:open';
 export type PolicySources = Record<PolicyField, readonly PolicySource[]>;
 
-const union = <Item>(left: readonly Item[], right: readonly Item[]): readonly Item[] => {
+/** Each item once, where it comes first; a list of a policy is a set that keeps its order. */
+export const unrepeated = <Item>(items: readonly Item[]): readonly Item[] => {
   const seen = new Map<string, Item>();
-  for (const item of [...left, ...right]) {
+  for (const item of items) {
     const key = canonicalJson(item);
     if (!seen.has(key)) seen.set(key, item);
   }
   return [...seen.values()];
 };
+
+const union = <Item>(left: readonly Item[], right: readonly Item[]): readonly Item[] =>
+  unrepeated([...left, ...right]);
 
 /** From the loosest to the strictest: what is displaced stays in production, or leaves it ever further. */
 const supersedingByStrictness = ['keep', 'staging', 'deprecated', 'retire'] as const;
@@ -50,7 +54,7 @@ const tighten: {
 const sameValue = (left: unknown, right: unknown): boolean =>
   canonicalJson(left) === canonicalJson(right);
 
-/** Whether a value keeps to a bound: tightening it by the bound changes nothing but the order of a list. */
+/** Whether a value keeps to a bound: tightening it by the bound adds nothing to it; of a list the order does not count. */
 export function keepsTo<Field extends PolicyField>(
   field: Field,
   bound: Policy[Field],
@@ -58,7 +62,7 @@ export function keepsTo<Field extends PolicyField>(
 ): boolean {
   const both = tighten[field](bound, value);
   return Array.isArray(both)
-    ? both.length === (value as readonly unknown[]).length
+    ? both.length === unrepeated(value as readonly unknown[]).length
     : sameValue(both, value);
 }
 

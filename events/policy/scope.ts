@@ -4,7 +4,7 @@ import type { Decider, Decision } from '../decider.ts';
 import { canonicalJson } from '../digest.ts';
 import type { Actor } from '../envelope.ts';
 import type { PolicyEvent, PolicyEventData, RecordedPolicyEvent } from './events.ts';
-import { boundsOf, isAsTight, keepsTo, mergePolicies, saidOf } from './merge.ts';
+import { boundsOf, isAsTight, keepsTo, mergePolicies, saidOf, unrepeated } from './merge.ts';
 import type { PolicyLayer } from './merge.ts';
 import { policyFields, presets } from './policy.ts';
 import type { OwnPolicy, Policy, PolicyField, PolicyScope, Preset } from './policy.ts';
@@ -72,7 +72,7 @@ function patched(own: OwnPolicy, { preset, patch }: PolicyCommand): OwnPolicy {
       const kept = patchedRetention(own.retention, said as RetentionPatch);
       if (kept === undefined) delete next[field];
       else next[field] = kept satisfies OwnRetention;
-    } else next[field] = said;
+    } else next[field] = Array.isArray(said) ? unrepeated(said) : said;
   }
   return next;
 }

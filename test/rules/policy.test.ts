@@ -231,6 +231,36 @@ describe('a policy is set', () => {
     expect(events![0]!.data.loosens).toBe(false);
   });
 
+  const notes: Gate = { gate: 'has_release_notes' };
+  const signature: Gate = { gate: 'has_signature' };
+  test.each<[string, OwnPolicy, PolicyPatch]>([
+    ['a gate', { gates: [notes, signature] }, { gates: [notes, notes] }],
+    [
+      'an environment',
+      { protected_environments: ['prod', 'eu'] },
+      { protected_environments: ['eu', 'eu'] },
+    ],
+    [
+      'a pointer',
+      { protected_pointers: ['default', 'aliases'] },
+      { protected_pointers: ['aliases', 'aliases'] },
+    ],
+  ])('%s that is named twice stands in for no other', (_, own, patch) => {
+    const wider = [layer('tenant', { may_override: [...policyFields] })];
+    const wanted = asking(patch, { scope: project, wider, by_admin_of_tenant: false });
+    expect(decide(own, wanted).refusal).toMatchObject({ code: 'loosening_forbidden' });
+  });
+
+  test('what a list names twice is kept once, in its place', () => {
+    const may_override = ['gates', 'gates'] as const;
+    const patch = { gates: [signature, notes, signature], may_override };
+    expect(decide({}, asking(patch)).events![0]!.data.changed).toEqual({
+      gates: [signature, notes],
+      may_override: ['gates'],
+    });
+    expect(decide({ gates: [notes] }, asking({ gates: [notes, notes] }))).toEqual({ events: [] });
+  });
+
   test('what is displaced stays in production only where there may be several', () =>
     expect(decide({}, asking({ on_superseded: 'keep' })).refusal).toEqual({
       code: 'keep_needs_multi_production',
