@@ -27,12 +27,12 @@ import {
   approveFitness,
   archive,
   becomesDefault,
+  bringBack,
   demote,
   deprecate,
   moveReadiness,
   promote,
   promotion,
-  restore,
   revokeApproval,
   setDefault,
 } from './release.ts';
@@ -312,7 +312,7 @@ function decideVersion(state: ModelState, version: Version, command: VersionComm
     case 'Archive':
       return archive(state, version, command);
     case 'Restore':
-      return restore(state, version, command);
+      return bringBack(state, version, command);
     case 'SetDefault':
       return setDefault(state, version, command);
     case 'CreateBinding':

@@ -31,7 +31,7 @@ const governed: Record<ModelCommand['type'], 'always' | 'above development' | 'n
   RaiseSunsetAlert: 'never',
   Archive: 'always',
   ApplyRetention: 'always',
-  Restore: 'never',
+  Restore: 'always',
   SetDefault: 'always',
   Deploy: 'always',
   ReportDeployment: 'never',

@@ -13,7 +13,7 @@ import type { ModelEvent, ModelEventData } from './events.ts';
 import type { Readiness, Stage } from './shapes.ts';
 import { whyAssessmentDoesNotCount } from './four-eyes.ts';
 import { failedOf } from './gates.ts';
-import { grantFor, openGrant } from './rungs.ts';
+import { grantFor, openGrant, rungRefusal } from './rungs.ts';
 import type { Grant } from './rungs.ts';
 import type { ModelState } from './state.ts';
 import { usesOf } from './uses.ts';
@@ -346,6 +346,17 @@ function policyMoved(
       ({ scope, version }, index) => scopes[index] === scope && versions[index] === version,
     );
   return isSame ? null : { code: 'policy_moved', scopes, versions };
+}
+
+/** A restore that is asked for: to staging it is asked what a promotion there is. A rollback restores without. */
+export function bringBack(
+  state: ModelState,
+  version: Version,
+  command: Pick<CommandOf<'Restore'>, 'to_stage' | 'reason' | 'in_force'>,
+): Outcome {
+  const isToStaging = version.stage === 'archived' && command.to_stage === 'staging';
+  const refusal = isToStaging ? rungRefusal(version, 'staging', command.in_force, []) : null;
+  return refusal === null ? restore(state, version, command) : { refusal };
 }
 
 export function restore(

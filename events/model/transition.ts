@@ -2,7 +2,7 @@
 import type { Decision } from '../decider.ts';
 import type { ModelCommand, ModelRefusal } from './commands.ts';
 import type { ModelEvent } from './events.ts';
-import { archive, demote, deprecate, illegalStage, ladder, promote, restore } from './release.ts';
+import { archive, bringBack, demote, deprecate, illegalStage, ladder, promote } from './release.ts';
 import type { ModelState } from './state.ts';
 import type { Version } from './version-row.ts';
 
@@ -27,6 +27,6 @@ export function transition(
       return archive(state, version, { ...command, type: 'Archive', because });
     }
     case 'restore':
-      return restore(state, version, command);
+      return bringBack(state, version, command);
   }
 }

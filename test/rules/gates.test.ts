@@ -2,11 +2,20 @@
 import { describe, expect, test } from 'vitest';
 import { measureGates } from '#events/model/gates.ts';
 import type { ModelEventData } from '#events/model/events.ts';
+import { restsOnPolicy } from '#events/model/governed.ts';
 import { presets } from '#events/policy/policy.ts';
 import type { Gate, Preset } from '#events/policy/policy.ts';
 import { complete, modelOf, person, standard, Story, strict, under } from './governed.ts';
-import { approved, noon, promoted, testingStarted, versioned } from './history.ts';
-import { numbered } from './scenario.ts';
+import {
+  approved,
+  archived,
+  noon,
+  promoted,
+  testingStarted,
+  versioned,
+  versionId,
+} from './history.ts';
+import { commandOf, numbered } from './scenario.ts';
 import { newVersion } from './wanted.ts';
 import type { Wanted } from './scenario.ts';
 
@@ -242,6 +251,46 @@ describe('what a rung asks for', () => {
     const story = new Story(policy).happened(modelOf(complete));
     expect(story.done(person('eve'), promote('staging'))).toEqual(['model.promoted']);
   });
+
+  test.each(['Restore', 'Transition'] as const)(
+    'staging: the same of what comes back from the archive there (%s)',
+    (type) => {
+      const back = (to_stage: 'staging' | 'development'): Wanted => ({
+        type,
+        version: numbered(1),
+        to_stage,
+      });
+      const put = (facts: object) =>
+        new Story(standard).happened([...modelOf(facts), archived(1, 'development')]);
+      expect(put({}).refusal(person('eve'), back('staging'))).toEqual({
+        code: 'digest_required',
+        number: 1,
+        to_stage: 'staging',
+        missing: ['content_digest', 'artifact_uri'],
+      });
+      expect(put({}).done(person('eve'), back('development'))).toEqual(['version.restored']);
+      expect(put(complete).done(person('eve'), back('staging'))).toEqual(['version.restored']);
+    },
+  );
+
+  test('staging: nothing of what a rollback brings back by way of it', () => {
+    const history = [
+      ...modelOf({}),
+      promoted(1, 'development', 'production'),
+      versioned(2),
+      promoted(2, 'development', 'production', { superseded_version_id: versionId(1) }),
+      archived(1, 'production'),
+    ];
+    const rollback: Wanted = { type: 'Rollback', to: numbered(1), new_id: 'd' };
+    expect(new Story(standard).happened(history).done(person('eve'), rollback)).toContain(
+      'version.restored',
+    );
+  });
+
+  test('a restore rests on the policy, so that one that is set meanwhile is a conflict', () =>
+    expect(
+      restsOnPolicy(commandOf({ type: 'Restore', version: numbered(1), to_stage: 'staging' })),
+    ).toBe(true));
 
   test('strict allows no skip', () =>
     expect(asked(new Story(strict).happened(modelOf(complete)), 'production')).toEqual({

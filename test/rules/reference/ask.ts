@@ -194,7 +194,7 @@ function ofVersion(registry: Registry, version: Version, command: OnVersion): Co
     case 'Archive':
       return releases.archive(registry, version, command, command.judged_by);
     case 'Restore':
-      return releases.restore(registry, version, command.to_stage);
+      return releases.bringBack(registry, version, command.to_stage, command);
     case 'SetDefault':
       return releases.setDefault(registry, version, command);
     case 'Activate':

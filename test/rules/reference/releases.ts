@@ -280,7 +280,19 @@ export function archive(
   return null;
 }
 
-export function restore(registry: Registry, version: Version, to: string): Code | null {
+/** Back by somebody's word: to staging as if it were promoted there. */
+export function bringBack(
+  registry: Registry,
+  version: Version,
+  to: string,
+  asked: Asked,
+): Code | null {
+  const isToStaging = version.stage === 'archived' && to === 'staging';
+  const refused = isToStaging ? rungRefused(registry, version, 'staging', asked) : null;
+  return refused ?? restore(registry, version, to);
+}
+
+function restore(registry: Registry, version: Version, to: string): Code | null {
   if (version.stage === to) return null;
   if (version.stage !== 'archived') return 'illegal_transition';
   if (to !== 'development' && to !== 'staging') return 'illegal_transition';
@@ -301,7 +313,7 @@ export function transit(
 ): Code | null {
   const { to_stage: to } = command;
   if (version.stage === to) return null;
-  if (version.stage === 'archived') return restore(registry, version, to);
+  if (version.stage === 'archived') return bringBack(registry, version, to, command);
   if (to === 'archived') return archive(registry, version, command);
   if (to === 'deprecated') return deprecate(registry, version, null);
   const isDown = to === 'development' || (to === 'staging' && version.stage === 'production');
