@@ -117,6 +117,7 @@ function newVersion(
   const made: Judged = {
     facts: data,
     stage: data.stage,
+    rung: 'development',
     readiness,
     artifact: 'none',
     evidence_by: null,

@@ -4,7 +4,7 @@ import { evidenceFields } from './version-row.ts';
 import type { Version } from './version-row.ts';
 
 /** A version as promotions see it; one that is only being made has no past yet. */
-export type Judged = Pick<Version, 'facts' | 'stage' | 'readiness' | 'artifact'> & {
+export type Judged = Pick<Version, 'facts' | 'stage' | 'rung' | 'readiness' | 'artifact'> & {
   evidence_by: Version['evidence_by'] | null;
   supplied_by: Version['supplied_by'];
 };

@@ -71,7 +71,7 @@ export function rungRefusal(
 ): ModelRefusal | null {
   const { policy } = inForce;
   const { number } = version.facts;
-  if (version.stage === 'development' && to === 'production' && !policy.allow_skip)
+  if (version.rung === 'development' && to === 'production' && !policy.allow_skip)
     return {
       code: 'skip_not_allowed',
       number,

@@ -20,6 +20,10 @@ type LiveDeployment = {
   config: ModelEventData<'model.deployed'>['config'];
 };
 
+/** A stage of the ladder itself: deprecated and archived are beside it. */
+type Rung = Exclude<Stage, 'deprecated' | 'archived'>;
+const isRung = (stage: Stage): stage is Rung => stage !== 'deprecated' && stage !== 'archived';
+
 /** What keeps a version from being archived, deleted or purged until it is released or its time is over. */
 export type Hold = Pick<ModelEventData<'hold.placed'>, 'hold_id' | 'reason' | 'until'> & {
   placed_at: string;
@@ -31,6 +35,8 @@ export type Version = {
   facts: ModelEventData<'model.versioned'>;
   tenant: string;
   stage: Stage;
+  /** Where it stood last on the ladder itself: deprecation does not lift it above that. */
+  rung: Rung;
   readiness: Readiness;
   activation: 'inactive' | 'active';
   artifact: 'none' | 'uploading' | 'available' | 'quarantined' | 'cold' | 'purged';
@@ -77,7 +83,8 @@ function staged(row: Version | NoRow, event: RecordedEvent, to: Stage): Version 
     version.archive_uri = null;
     version.archive_cause = null;
   }
-  if (to !== 'deprecated' && to !== 'archived') {
+  if (isRung(to)) {
+    version.rung = to;
     version.deprecated_at = null;
     version.sunset_at = null;
   }
@@ -162,6 +169,7 @@ const versionHandlers: ModelEventHandlers<Version | NoRow, Version> = {
       facts: event.data,
       tenant: event.tenant,
       stage: event.data.stage,
+      rung: isRung(event.data.stage) ? event.data.stage : 'development',
       readiness: event.data.readiness,
       activation: 'inactive',
       artifact: 'none',

@@ -146,7 +146,7 @@ function lastOf<Answer>(answer: (asked: number) => Answer): (asked: number) => A
 }
 
 export const modelSnapshot: NonNullable<StreamKind<ModelState, never, never, never>['snapshot']> = {
-  foldVersion: 9,
+  foldVersion: 10,
   newEncoder: () => encoderAfter({ base: null, named: [], rows: [], parts: [] }),
   decode,
 };

@@ -1,7 +1,7 @@
 // Gates: each of the closed union, with what it measured, and what each preset asks of each rung.
 import { describe, expect, test } from 'vitest';
 import { measureGates } from '#events/model/gates.ts';
-import type { ModelEventData } from '#events/model/events.ts';
+import type { ModelEvent, ModelEventData } from '#events/model/events.ts';
 import { restsOnPolicy } from '#events/model/governed.ts';
 import { presets } from '#events/policy/policy.ts';
 import type { Gate, Preset } from '#events/policy/policy.ts';
@@ -9,8 +9,11 @@ import { complete, modelOf, person, standard, Story, strict, under } from './gov
 import {
   approved,
   archived,
+  demoted,
+  deprecated,
   noon,
   promoted,
+  restored,
   testingStarted,
   versioned,
   versionId,
@@ -300,6 +303,50 @@ describe('what a rung asks for', () => {
       to: 'production',
       legal_transitions: ['staging'],
     }));
+
+  const skipped = {
+    code: 'skip_not_allowed',
+    number: 1,
+    from: 'deprecated',
+    to: 'production',
+    legal_transitions: ['staging'],
+  };
+  const risen = promoted(1, 'development', 'staging');
+  test.each<[string, readonly ModelEvent[], object]>([
+    ['nor one by way of deprecation', [deprecated(1, 'development')], skipped],
+    [
+      'nor by way of the archive and deprecation',
+      [archived(1, 'development'), restored(1, 'development'), deprecated(1, 'development')],
+      skipped,
+    ],
+    [
+      'nor of what was demoted before it was deprecated',
+      [risen, demoted(1, 'staging', 'development'), deprecated(1, 'development')],
+      skipped,
+    ],
+    [
+      'what was deprecated in staging skips nothing',
+      [risen, deprecated(1, 'staging')],
+      { code: 'not_ready' },
+    ],
+    [
+      'what was deprecated in production skips nothing',
+      [promoted(1, 'development', 'production'), deprecated(1, 'production')],
+      { code: 'not_ready' },
+    ],
+  ])('%s', (_, history, refusal) => {
+    const story = new Story(strict).happened([...modelOf(complete), ...history]);
+    expect(asked(story, 'production')).toMatchObject(refusal);
+    const request: Wanted = {
+      type: 'RequestPromotion',
+      version: numbered(1),
+      promotion_request_id: 'r',
+      to_stage: 'production',
+      auto_execute: true,
+    };
+    expect(story.refusal(person('eve'), request)).toMatchObject(refusal);
+    expect(story.done(person('eve'), promote('staging'))).toEqual(['model.promoted']);
+  });
 
   test('production: somebody who says that it is fit', () =>
     expect(asked(new Story(standard).happened(modelOf(complete)), 'production')).toEqual({

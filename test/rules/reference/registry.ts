@@ -14,6 +14,8 @@ export type Version = {
   uri: string | null;
   parents: readonly string[];
   stage: Stage;
+  /** The last of development, staging and production that it stood in. */
+  rung: 'development' | 'staging' | 'production';
   readiness: 'training' | 'testing' | 'approved' | 'rejected';
   active: boolean;
   deleted: boolean;
@@ -178,7 +180,10 @@ export function stale(registry: Registry, number: number): void {
 
 export function moveTo(registry: Registry, version: Version, stage: Stage): void {
   version.stage = stage;
-  if (stage !== 'deprecated' && stage !== 'archived') version.sunsetAt = null;
+  if (stage !== 'deprecated' && stage !== 'archived') {
+    version.sunsetAt = null;
+    version.rung = stage;
+  }
   registry.alerts.delete(`sunset:${version.number}`);
   registry.production = registry.production.filter((number) => number !== version.number);
   if (stage === 'production') registry.production.push(version.number);

@@ -78,7 +78,7 @@ function bytesRefused(version: Version, to: Target, { in_force }: Asked): Code |
 /** What a rung asks for beside approvals. */
 function rungRefused(registry: Registry, version: Version, to: Target, asked: Asked): Code | null {
   const { policy } = asked.in_force;
-  if (version.stage === 'development' && to === 'production' && !policy.allow_skip)
+  if (version.rung === 'development' && to === 'production' && !policy.allow_skip)
     return 'skip_not_allowed';
   const bytes = bytesRefused(version, to, asked);
   if (bytes !== null || to === 'staging') return bytes;
@@ -177,6 +177,7 @@ export function register(
     uri: artifact_uri,
     parents: lineage.parent_versions,
     stage: 'development',
+    rung: 'development',
     readiness: said.readiness,
     active: false,
     deleted: false,
