@@ -49,7 +49,8 @@ export const permissionOf: Record<ModelCommand['type'], Permission> = {
 export const alsoAsked = {
   RegisterModel:
     'with a first version also `version:write`, with one above development, or the default by its caller, also `stage:change`',
-  UpdateModel: 'to another team or project also `model:move`, where it was and where it goes',
+  UpdateModel:
+    'to another team or project also `model:move`, in the team or project that it leaves and in the one that it enters',
   CreateVersion: 'above development, or as the default, also `stage:change`',
   UpdateVersion: 'that it is the default also `stage:change`',
   Transition: 'to archived also `version:archive`',
@@ -57,8 +58,8 @@ export const alsoAsked = {
   ReportDeployment: 'that it timed out also `retention:attribute`',
 } as const satisfies Partial<Record<ModelCommand['type'], string>>;
 
-/** A permission that is asked for, and where: at the model as it stands, and where it is moved to. */
-export type Needed = { permission: Permission; at: 'model' | 'destination' };
+/** A permission that is asked for, and where: at the model as it stands, or at a place that it has to do with. */
+export type Needed = { permission: Permission; at: 'model' | Place };
 
 const needs = (...names: Permission[]): readonly Needed[] =>
   names.map((permission) => ({ permission, at: 'model' }));
@@ -71,20 +72,20 @@ const timesOut = needs('deployment:write', 'retention:attribute');
 const registersWithVersion = needs('model:write', 'version:write');
 const registersWithStage = needs('model:write', ...stages.map(({ permission }) => permission));
 const attributes = needs('version:archive', 'retention:attribute');
-/** Who moves a model to another team or project must be an admin where it was and where it goes. */
-const moves: readonly Needed[] = [
-  ...needs('model:write', 'model:move'),
-  { permission: 'model:move', at: 'destination' },
-];
+const moves = needs('model:write', 'model:move');
 
-/** Where an update leaves a model. */
-export function destinationOf(command: ModelCommand, place: Place): Place {
-  if (command.type !== 'UpdateModel') return place;
-  const { team, project } = command.patch;
-  return {
-    team: team === undefined ? place.team : team,
-    project: project === undefined ? place.project : project,
-  };
+/**
+ * Who moves a model must be an admin where it was and where it goes; of the very team and the very project that it leaves and
+ * enters, so that nobody takes it from under a project's policy by what they are in its team.
+ */
+function neededToMove(from: Place, to: Place): readonly Needed[] {
+  const places: Place[] = [to];
+  if (from.team !== to.team)
+    for (const { team } of [from, to]) if (team !== null) places.push({ team, project: null });
+  if (from.project !== to.project)
+    for (const { project } of [from, to])
+      if (project !== null) places.push({ team: null, project });
+  return [...moves, ...places.map((at): Needed => ({ permission: 'model:move', at }))];
 }
 
 /** Whether a new version is promoted at once, or made the default. */
@@ -96,8 +97,9 @@ export function neededFor(command: ModelCommand, place: Place): readonly Needed[
   if (command.type === 'RegisterModel' && command.first_version !== null)
     return isMoved(command.first_version) ? registersWithStage : registersWithVersion;
   if (command.type === 'UpdateModel') {
-    const { team, project } = destinationOf(command, place);
-    if (team !== place.team || project !== place.project) return moves;
+    const { team = place.team, project = place.project } = command.patch;
+    if (team !== place.team || project !== place.project)
+      return neededToMove(place, { team, project });
   }
   if (command.type === 'UpdateVersion' && command.is_default === true) return stages;
   if (command.type === 'CreateVersion' && isMoved(command.version)) return stages;

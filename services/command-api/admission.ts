@@ -4,7 +4,7 @@ import { mayAt, maySee, principalOf, roleAt } from '#events/access.ts';
 import type { Principal } from '#events/access.ts';
 import type { ModelCommand } from '#events/model/commands.ts';
 import { restsOnRoles } from '#events/model/governed.ts';
-import { destinationOf, neededFor } from '#events/model/permissions.ts';
+import { neededFor } from '#events/model/permissions.ts';
 import type { ModelState } from '#events/model/state.ts';
 import { tenantStream } from '#events/names.ts';
 import type { TenantState } from '#events/tenant/tenant.ts';
@@ -52,7 +52,7 @@ export function admitToModel(
   if (place === null) return command;
   if (!isNew && !maySee(principal, place)) return new Problem('model_not_found');
   for (const { permission, at } of neededFor(command, place)) {
-    const where = at === 'model' ? place : destinationOf(command, place);
+    const where = at === 'model' ? place : at;
     if (!mayAt(principal, permission, where))
       return forbidden(permission, { team: where.team, project: where.project });
   }

@@ -184,6 +184,32 @@ describe('a member', () => {
     expect(names(await registry.get('/models', leo))).toContain('risky');
   });
 
+  test('does not take a model out of a project, or put it into one, by a role in its team', async () => {
+    const ivo = await issue('ivo', 'member');
+    const path = '/models/locked';
+    await registry.post('/models', { name: 'locked', team: 'risk', project: 'lock' });
+    await granted('ivo', 'admin', 'team:risk');
+    await eventually(async () => (await registry.get(path, ivo)).status === 200);
+    const move = (to: object) => registry.call('PATCH', path, to, ivo);
+    const refused = (where: object) => ({
+      status: 403,
+      body: { code: 'forbidden', required_permission: 'model:move', ...where },
+    });
+    for (const project of [null, 'cards'])
+      expect(await move({ project })).toMatchObject(refused({ project: 'lock' }));
+    // what stays where it is is asked nothing of its project
+    expect(await move({ project: 'lock', description: 'ours' })).toMatchObject({ status: 200 });
+    await granted('ivo', 'admin', 'project:lock');
+    await eventually(async () => (await move({ project: null })).status === 200);
+    expect(await move({ project: 'cards' })).toMatchObject(refused({ project: 'cards' }));
+    expect(await move({ project: 'lock' })).toMatchObject({ status: 200 });
+    expect(await move({ team: 'cards' })).toMatchObject(refused({ team: 'cards' }));
+    // nor out of a team by a role in its project
+    expect((await revoke('ivo', 'admin', 'team:risk')).status).toBe(200);
+    expect(await move({ team: null })).toMatchObject(refused({ team: 'risk' }));
+    expect((await registry.call('PATCH', path, { team: null, project: null })).status).toBe(200);
+  });
+
   test('loses what was bound within a second of its revocation', async () => {
     const eva = await issue('eva', 'member');
     await granted('eva', 'viewer', 'team:risk');
