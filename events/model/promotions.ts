@@ -200,7 +200,7 @@ export function withdrawPromotion(
   return { events: [{ type: 'promotion.withdrawn', data: { ...refOf(request), reason } }] };
 }
 
-/** Looks at a request again: its time may be over, what it rests on may have changed, or it is agreed to and can be executed. */
+/** Looks at a request again: its time may be over, what it rests on may have changed, or it is agreed to and can be executed, or not any more. */
 export function settlePromotion(
   state: ModelState,
   request: PromotionRequest,
@@ -212,7 +212,7 @@ export function settlePromotion(
   const to = request.to_stage === 'staging' ? 'staging' : 'production';
   const counted = countedApprovals(state, request, command.in_force);
   const isAgreed = counted.length >= approvalsRequired(command.in_force, to);
-  if (!isAgreed || !request.auto_execute || state.model!.state !== 'active') return { events: [] };
+  if (!isAgreed || state.model!.state !== 'active') return { events: [] };
   const version = state.versions.get(request.number)!;
   if (climb(state, version, to) !== null) return { events: [staled(request, 'stage_changed')] };
   const how = { break_glass: false, automated: true };
@@ -225,6 +225,8 @@ export function settlePromotion(
           : staled(request, 'policy_changed'),
       ],
     };
+  // it can be executed, and waits for somebody who does
+  if (!request.auto_execute) return { events: [] };
   return {
     events: promotion(
       state,

@@ -295,6 +295,51 @@ describe('a request is staled', () => {
   });
 });
 
+describe('a request that somebody is to execute by hand', () => {
+  const beating = under({
+    ...presets.strict,
+    gates: [
+      {
+        gate: 'beats_production',
+        name: 'accuracy',
+        split: null,
+        better: 'higher',
+        by_at_least: 0,
+      },
+    ],
+  });
+  const better = { metrics: [{ name: 'accuracy', split: null, value: 0.99 }] };
+  const byHand = (): Story => {
+    const story = ready(beating);
+    story.done(bea, asking({ auto_execute: false }));
+    return story;
+  };
+  const outdone = (story: Story) =>
+    story.happened([versioned(2, better), promoted(2, 'development', 'production')]);
+
+  test('is staled at the next look where a gate fails that was passed when it was agreed to', () => {
+    const story = byHand();
+    for (const asker of [eve, max]) story.done(asker, deciding('approve'));
+    expect(story.done(policyHand, settling)).toEqual([]);
+    outdone(story);
+    const promote: Wanted = { type: 'Promote', version: numbered(1), to_stage: 'production' };
+    expect(story.refusal(bea, promote)).toMatchObject({ code: 'gates_failed' });
+    expect(story.decide(policyHand, settling).events).toMatchObject([
+      {
+        type: 'promotion.staled',
+        data: { because: 'gate_failed', gates: [{ gate: 'beats_production', outcome: 'failed' }] },
+      },
+    ]);
+    story.done(policyHand, settling);
+    expect(story.refusal(bea, asking({ promotion_request_id: 'second' }))).toMatchObject({
+      code: 'gates_failed',
+    });
+  });
+
+  test('waits on as long as it is not agreed to, whatever its gates say', () =>
+    expect(outdone(byHand()).done(policyHand, settling)).toEqual([]));
+});
+
 describe('a request', () => {
   test('is one a version and stage', () =>
     expect(requested().refusal(eve, asking({ promotion_request_id: 'other' }))).toEqual({

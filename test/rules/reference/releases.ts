@@ -496,12 +496,12 @@ export function settle(
   }
   const given = approvalsOf(registry, one, command);
   const isAgreed = given >= needed(command.in_force.policy, one.to);
-  if (!isAgreed || !one.auto || registry.state !== 'active') return;
+  if (!isAgreed || registry.state !== 'active') return;
   const version = versionAt(registry, one.number);
   const noWay = wayUpRefused(registry, version, one.to);
   const refused = noWay ?? climbing(registry, version, one.to, command).refused;
-  if (refused === null) promoteTo(registry, version, one.to, one, command);
-  else one.state = 'staled';
+  if (refused !== null) one.state = 'staled';
+  else if (one.auto) promoteTo(registry, version, one.to, one, command);
 }
 
 /** Living versions that were made from this one. */
