@@ -216,16 +216,17 @@ export function mayAt(principal: Principal, permission: Permission, place: Place
   );
 }
 
-/** The strongest role that somebody holds where a model stands, and the subjects who issued the key and gave the role. */
-export function roleAt(
-  principal: Principal,
-  place: Place,
-): { role: Role; granted_by: readonly string[] } {
+/** A role that somebody holds, with the subjects who issued the key and gave the role. */
+export type HeldRole = { role: Role; granted_by: readonly string[] };
+
+/** Every role that somebody holds where a model stands, the strongest first; of the same, that of the key. */
+export function rolesAt(principal: Principal, place: Place): readonly HeldRole[] {
   const scopes: readonly Scope[] = ['tenant', ...scopesOf(place)];
-  const held = principal.grants.filter(({ scope }) => scopes.includes(scope));
-  const role = strongest(held.map((grant) => grant.role));
-  // the first that gives it: the key itself, where it does
-  const giver = held.find((grant) => grant.role === role)?.granted_by ?? null;
-  const granted_by = [...new Set([principal.issued_by, giver])].filter((by) => by !== null);
-  return { role, granted_by };
+  return principal.grants
+    .filter(({ scope }) => scopes.includes(scope))
+    .map(({ role, granted_by: giver }) => ({
+      role,
+      granted_by: [...new Set([principal.issued_by, giver])].filter((by) => by !== null),
+    }))
+    .sort((left, right) => roles.indexOf(right.role) - roles.indexOf(left.role));
 }

@@ -1,6 +1,6 @@
 // What can be asked of a model, and the closed list of reasons why the answer may be no.
 // Time, ids and chance arrive in the command, so that a decision is repeatable.
-import type { Role } from '../access.ts';
+import type { HeldRole, Role } from '../access.ts';
 import type { Actor } from '../envelope.ts';
 import type { Pointer, PolicyInForce, PolicyScope } from '../policy/policy.ts';
 import type { Retention } from '../policy/retention.ts';
@@ -80,13 +80,13 @@ export type BindingPatch = { [K in keyof BindingFacts]?: BindingFacts[K] | undef
   status?: BindingStatus | undefined;
 };
 
-/** Who asks, as four eyes compare people: by subject, with the subjects who issued the key or the role in use. */
-export type Asker = {
+/** Who asks, as four eyes compare people: by subject, with the strongest role held there and who it came from. */
+export type Asker = HeldRole & {
   subject: string;
   type: Actor['type'];
   declared_by: string | null;
-  role: Role;
-  granted_by: readonly string[];
+  /** What else is held there: a role that does for something may have come from somebody else. */
+  other_roles?: readonly HeldRole[];
 };
 
 export type Common = {

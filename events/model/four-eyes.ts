@@ -1,6 +1,8 @@
 // Four eyes: who may agree to what others did. People are compared by subject; a declared name can exclude, never include.
+import { may } from '../access.ts';
 import type { Role } from '../access.ts';
 import type { Actor } from '../envelope.ts';
+import type { Asker } from './commands.ts';
 import type { Judged } from './evidence.ts';
 
 export type Dependence =
@@ -32,6 +34,12 @@ function dependence(
   return null;
 }
 
+/** Somebody once for each role that would do, the strongest first: no role counts less for another that was given beside it. */
+const actingBy = (asker: Asker, suffices: (role: Role) => boolean): readonly Asker[] =>
+  [asker, ...(asker.other_roles ?? []).map((held) => ({ ...asker, ...held }))].filter(({ role }) =>
+    suffices(role),
+  );
+
 const registrarOf = (actor: Involved) =>
   ({ actor, did: 'registered', granted: 'acts_by_grant_of_registrar' }) as const;
 
@@ -56,10 +64,15 @@ export const whyApprovalDoesNotCount = (
   ]);
 
 /** Whether a person may say that a version is fit: not who registered it. */
-export const whyAssessmentDoesNotCount = (
-  person: Person,
+export function whyAssessmentDoesNotCount(
+  asker: Asker,
   { created_by }: { created_by: Actor },
-): Dependence | null => dependence(person, [registrarOf(created_by)]);
+): Dependence | null {
+  const because = actingBy(asker, (role) => role === asker.role || may(role, 'version:assess')).map(
+    (person) => dependence(person, [registrarOf(created_by)]),
+  );
+  return because.includes(null) ? null : because[0]!;
+}
 
 /** Roles that may do what an approver may, and an admin. */
 const approving: Record<'approver' | 'admin', readonly Role[]> = {
@@ -68,3 +81,7 @@ const approving: Record<'approver' | 'admin', readonly Role[]> = {
 };
 export const rolesThatApprove = (required: 'approver' | 'admin'): readonly Role[] =>
   approving[required];
+
+/** Somebody by each of their roles that may approve. */
+export const actingAsApprover = (asker: Asker, required: 'approver' | 'admin'): readonly Asker[] =>
+  actingBy(asker, (role) => approving[required].includes(role === 'system_admin' ? 'admin' : role));

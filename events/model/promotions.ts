@@ -1,9 +1,9 @@
 // Promotion requests: asked for, decided by others, and executed for exactly these bytes, this evidence and this policy.
 import type { Decision } from '../decider.ts';
-import type { Common, ModelCommand, ModelRefusal } from './commands.ts';
+import type { Asker, Common, ModelCommand, ModelRefusal } from './commands.ts';
 import { evidenceDigestOf } from './evidence.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
-import { rolesThatApprove, whyApprovalDoesNotCount } from './four-eyes.ts';
+import { actingAsApprover, rolesThatApprove, whyApprovalDoesNotCount } from './four-eyes.ts';
 import type { GateResult } from './gates.ts';
 import type { PromotionRequest } from './promotion-row.ts';
 import { climb, promotion } from './release.ts';
@@ -145,19 +145,24 @@ export function decidePromotion(
         };
   const ended = ending(state, request, command);
   if (ended !== null) return { events: [ended] };
-  const required = rolesThatApprove(in_force.policy.approvals.role);
-  if (!required.includes(asker.role === 'system_admin' ? 'admin' : asker.role))
-    return { refusal: { code: 'forbidden', required_role: required, because: 'approval' } };
+  const { role } = in_force.policy.approvals;
+  const acting = actingAsApprover(asker, role);
+  const [strongest] = acting;
+  if (strongest === undefined)
+    return {
+      refusal: { code: 'forbidden', required_role: rolesThatApprove(role), because: 'approval' },
+    };
   const version = state.versions.get(request.number)!;
-  const dependence =
-    decision === 'approve' ? whyApprovalDoesNotCount(asker, request.requested_by, version) : null;
-  if (dependence !== null)
+  const why = (person: Asker) =>
+    decision === 'approve' ? whyApprovalDoesNotCount(person, request.requested_by, version) : null;
+  const by = acting.find((person) => why(person) === null);
+  if (by === undefined)
     return {
       refusal: {
         code: 'not_independent',
-        because: dependence,
+        because: why(strongest)!,
         number: request.number,
-        required_role: in_force.policy.approvals.role,
+        required_role: role,
       },
     };
   const bound = boundTo(version, in_force);
@@ -169,8 +174,8 @@ export function decidePromotion(
         data: {
           ...refOf(request),
           decision,
-          role: asker.role,
-          granted_by: [...asker.granted_by],
+          role: by.role,
+          granted_by: [...by.granted_by],
           ...bound,
           reason,
         },

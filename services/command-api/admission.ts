@@ -1,6 +1,6 @@
 // Whether a caller may ask a command of a model where it stands, by what they hold at that moment. Who may not see the
 // model is told that there is none.
-import { mayAt, maySee, principalOf, roleAt } from '#events/access.ts';
+import { mayAt, maySee, principalOf, rolesAt } from '#events/access.ts';
 import type { Principal } from '#events/access.ts';
 import type { ModelCommand } from '#events/model/commands.ts';
 import { restsOnRoles } from '#events/model/governed.ts';
@@ -58,5 +58,6 @@ export function admitToModel(
   }
   // who has no bindings has everywhere the role of the key
   if (principal.grants.length === 1) return command;
-  return { ...command, asker: { ...command.asker, ...roleAt(principal, place) } };
+  const [held, ...other_roles] = rolesAt(principal, place);
+  return { ...command, asker: { ...command.asker, ...held, other_roles } };
 }

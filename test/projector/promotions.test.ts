@@ -134,6 +134,23 @@ describe('a release under strict', () => {
     await registry.call('DELETE', '/role-bindings?subject=bea&role=approver&scope=tenant');
   });
 
+  test('counts who approves by a role of their own, whatever the requester gives them beside it', async () => {
+    const project = 'four-eyes';
+    const model = await aCandidate();
+    await registry.call('PATCH', `/models/${model}`, { project });
+    const scope = `project:${project}`;
+    const granted = (by: string | undefined, subject: string) =>
+      registry.call('PUT', '/role-bindings', { subject, role: 'admin', scope }, by);
+    expect((await granted(undefined, 'bea')).status).toBe(200);
+    const { id } = bodyOf(await asked(model));
+    await eventually(async () => (await granted(keys['bea'], 'eve')).status === 200);
+    expect(await decided('eve', id, 'approve')).toMatchObject({
+      status: 200,
+      body: { decisions: [{ subject: 'eve', role: 'approver' }] },
+    });
+    expect(await decided('max', id, 'approve')).toMatchObject({ body: { state: 'executed' } });
+  });
+
   test('is staled by a policy that is set meanwhile', async () => {
     const model = await aCandidate();
     const { id, model_id } = bodyOf(await asked(model));

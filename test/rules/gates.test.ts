@@ -409,6 +409,9 @@ describe('what a rung asks for', () => {
     expect(story.refusal(person('eve', { granted_by: ['ana'] }), approve)).toMatchObject({
       because: 'acts_by_grant_of_registrar',
     });
+    const other_roles = [{ role: 'approver', granted_by: ['ada'] }] as const;
+    const beside = person('eve', { role: 'admin', granted_by: ['ana'], other_roles });
+    expect(story.decide(beside, approve).events).toMatchObject([{ type: 'version.approved' }]);
     expect(story.done(person('eve'), approve)).toEqual(['version.approved']);
   });
 });

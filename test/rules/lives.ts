@@ -345,13 +345,18 @@ const wanted: Arbitrary<Wanted> = oneof(
   ...Object.values(asking).map(([weight, arbitrary]) => ({ weight, arbitrary })),
 );
 
-/** Ana and Bea make things, Ned's role was given by Ana, and a machine approves whatever it is shown. */
+/** Ana and Bea make things, Ned's role was given by Ana, Kim's stronger one by Bea, and a machine approves whatever it is shown. */
 const askers: readonly Asker[] = [
   person('ana', { role: 'producer' }),
   person('bea', { role: 'deployer' }),
   person('eve'),
   person('max'),
   person('ned', { granted_by: ['ana'] }),
+  person('kim', {
+    role: 'admin',
+    granted_by: ['bea'],
+    other_roles: [{ role: 'approver', granted_by: ['ada'] }],
+  }),
   person('ada', { role: 'admin' }),
   person('bot', { type: 'service' }),
   person('bea', { role: 'deployer', declared_by: 'max' }),

@@ -160,6 +160,28 @@ describe('an approval does not count', () => {
     );
   });
 
+  test('by somebody each of whose roles that would do came from one of these', () => {
+    const byBea = { role: 'admin', granted_by: ['ada', 'bea'] } as const;
+    const byAna = { role: 'approver', granted_by: ['ana'] } as const;
+    const asker = person('eve', { ...byBea, other_roles: [byAna] });
+    expect(because(requested(), asker)).toEqual(refused('acts_by_grant_of_requester'));
+    const weaker = { role: 'producer', granted_by: ['ada'] } as const;
+    expect(because(requested(), { ...asker, other_roles: [byAna, weaker] })).toEqual(
+      refused('acts_by_grant_of_requester'),
+    );
+  });
+
+  test('less for a stronger role that one of these gave beside it', () => {
+    const own = { role: 'approver', granted_by: ['ada'] } as const;
+    const asker = person('eve', { role: 'admin', granted_by: ['bea'], other_roles: [own] });
+    const story = requested();
+    expect(story.decide(asker, deciding('approve')).events).toMatchObject([
+      { type: 'promotion.decided', data: { role: 'approver', granted_by: ['ada'] } },
+    ]);
+    for (const approver of [asker, max]) story.done(approver, deciding('approve'));
+    expect(story.done(policyHand, settling)).toEqual(['model.promoted']);
+  });
+
   test('by whom one of these declared to be; a declared name includes nobody', () => {
     const story = ready();
     story.done(person('bea', { declared_by: 'eve' }), asking());

@@ -26,6 +26,12 @@ const dependsOn = (person: Asker, others: readonly Person[]): boolean =>
     [person.subject, ...person.granted_by].some((one) => one === subject || one === declared_by),
   );
 
+/** Somebody by each of the roles that would do, whoever gave it. */
+const byEachRole = (asker: Asker, roles: readonly string[]): Asker[] =>
+  [asker, ...(asker.other_roles ?? []).map((held) => ({ ...asker, ...held }))].filter(({ role }) =>
+    roles.includes(role),
+  );
+
 const needed = ({ approvals }: Policy, to: Target): number =>
   to === 'production' ? approvals.required : 0;
 
@@ -356,7 +362,9 @@ export function judge(
     verb === 'Approve' &&
     readiness !== 'approved' &&
     asked.in_force.policy.evidence_required &&
-    dependsOn(asked.asker, [version.registeredBy]);
+    byEachRole(asked.asker, [asked.asker.role, 'approver', 'admin']).every((one) =>
+      dependsOn(one, [version.registeredBy]),
+    );
   if (mayNot) return 'not_independent';
   if (readiness === wanted) return null;
   const from = {
@@ -464,12 +472,13 @@ export function decide(
     return null;
   }
   const { role } = in_force.policy.approvals;
-  const mayDecide = asker.role === 'admin' || (role === 'approver' && asker.role === 'approver');
-  if (!mayDecide) return 'forbidden';
+  const acting = byEachRole(asker, role === 'admin' ? ['admin'] : ['approver', 'admin']);
+  if (acting.length === 0) return 'forbidden';
   const version = versionAt(registry, one.number);
   const others = [one.by, version.registeredBy, version.evidenceBy];
-  if (decision === 'approve' && dependsOn(asker, others)) return 'not_independent';
-  one.decisions.set(asker.subject, { decision, by: asker, givenFor: givenFor(version, command) });
+  const by = acting.find((person) => decision === 'reject' || !dependsOn(person, others));
+  if (by === undefined) return 'not_independent';
+  one.decisions.set(asker.subject, { decision, by, givenFor: givenFor(version, command) });
   if (decision === 'reject') one.state = 'rejected';
   return null;
 }
