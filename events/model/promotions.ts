@@ -82,6 +82,9 @@ export function requestPromotion(
   const { to_stage: to, at, in_force } = command;
   const illegal = climb(state, version, to);
   if (illegal !== null) return { refusal: illegal };
+  // to whatever stage: nobody is asked to agree to what would not be executed
+  if (state.model!.state === 'inactive')
+    return { refusal: { code: 'model_inactive', state: state.model!.state } };
   const live = liveRequest(state, version.facts.number, to);
   const ended = live === null ? null : ending(state, live, command);
   if (live !== null && ended === null)

@@ -378,6 +378,18 @@ describe('a request', () => {
     expect(request(story).state).toBe('expired');
   });
 
+  test.each(['staging', 'production'])('to %s is not made for an inactive model', (to_stage) => {
+    const story = new Story(strict).happened([
+      ...modelOf(complete),
+      ...(to_stage === 'production' ? [promoted(1, 'development', 'staging')] : []),
+      { type: 'model.deactivated', data: { model_id: 'm', reason: null } },
+    ]);
+    expect(story.refusal(bea, asking({ to_stage }))).toEqual({
+      code: 'model_inactive',
+      state: 'inactive',
+    });
+  });
+
   test('makes room for the next when its time is over', () => {
     const story = requested();
     story.at = '2026-11-29T12:00:00.000Z';

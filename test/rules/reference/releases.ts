@@ -436,6 +436,7 @@ export function request(
   const { at, asker, in_force, to_stage } = command;
   const noWay = wayUpRefused(registry, version, to_stage);
   if (noWay !== null) return noWay;
+  if (registry.state === 'inactive') return 'model_inactive';
   const open = liveRequest(registry, version, to_stage);
   const ended = open === undefined ? null : endedBy(registry, open, command);
   if (open !== undefined && ended === null) return 'promotion_open';
