@@ -56,7 +56,8 @@ export type PolicyRefusal =
 
 const ownFields = [...policyFields, 'may_override'] as const;
 
-function patched(own: OwnPolicy, { preset, patch }: PolicyCommand): OwnPolicy {
+/** @param wide what is in force in the wider scopes: parts of approvals that nobody names are as they are there */
+function patched(own: OwnPolicy, { preset, patch }: PolicyCommand, wide: Policy): OwnPolicy {
   const next: Record<string, unknown> = { ...own, ...(preset !== null && presets[preset]) };
   for (const field of ownFields) {
     const said = patch[field];
@@ -64,7 +65,7 @@ function patched(own: OwnPolicy, { preset, patch }: PolicyCommand): OwnPolicy {
     if (said === null) delete next[field];
     else if (field === 'approvals')
       next[field] = {
-        ...presets.open.approvals,
+        ...wide.approvals,
         ...(next[field] as object | undefined),
         ...(said as object),
       };
@@ -77,12 +78,27 @@ function patched(own: OwnPolicy, { preset, patch }: PolicyCommand): OwnPolicy {
   return next;
 }
 
+/** What is said now of a field, in full; undefined where nothing is. What was said before is not held against who says another part. */
+function saidNow<Field extends PolicyField>(
+  field: Field,
+  next: OwnPolicy,
+  { preset, patch }: PolicyCommand,
+  bound: Policy[Field],
+): Policy[Field] | undefined {
+  const isOfPreset = preset !== null && Object.hasOwn(presets[preset], field);
+  const said = patch[field];
+  if (!isOfPreset && said === undefined) return undefined;
+  if (!isOfPreset && said !== null && field === 'approvals')
+    return { ...(bound as object), ...(said as object) } as Policy[Field];
+  return saidOf(next, field, bound);
+}
+
 function setPolicy(
   state: PolicyState,
   command: PolicyCommand,
 ): Decision<PolicyEvent, PolicyRefusal> {
-  const { scope, wider, patch, registry } = command;
-  const next = patched(state.own, command);
+  const { scope, wider, registry } = command;
+  const next = patched(state.own, command, mergePolicies(wider, registry).policy);
   const changed: PolicyEventData<'policy.set'>['changed'] = {};
   const previous: PolicyEventData<'policy.set'>['previous'] = {};
   for (const field of ownFields) {
@@ -96,8 +112,8 @@ function setPolicy(
   // lists are joined with those of the wider scopes, so that only a single value can fall short
   const beyond = policyFields.filter((field) => {
     const bound = bounds[field];
-    if (bound === undefined || patch[field] === undefined) return false;
-    const said = saidOf(next, field, bound);
+    if (bound === undefined) return false;
+    const said = saidNow(field, next, command, bound);
     return said !== undefined && !Array.isArray(said) && !keepsTo(field, bound, said);
   });
   if (beyond.length > 0)

@@ -231,6 +231,80 @@ describe('a policy is set', () => {
     expect(events![0]!.data.loosens).toBe(false);
   });
 
+  describe('approvals in part', () => {
+    const wide = { required: 2, role: 'approver', expires_after_hours: 24 } as const;
+    const under = (approvals: object, own: OwnPolicy = {}, tenant: OwnPolicy = {}) =>
+      decide(
+        own,
+        asking(
+          { approvals },
+          {
+            scope: project,
+            wider: [layer('tenant', { approvals: wide, ...tenant })],
+            by_admin_of_tenant: false,
+          },
+        ),
+      );
+
+    test('are for the rest as the wider scopes have them', () => {
+      const { events } = under({ role: 'admin' });
+      expect(events![0]!.data).toMatchObject({
+        changed: { approvals: { required: 2, role: 'admin', expires_after_hours: 24 } },
+        loosens: false,
+      });
+    });
+
+    test('are so where the field is let go, too', () => {
+      const { events } = under({ required: 3 }, {}, { may_override: ['approvals'] });
+      expect(events![0]!.data.changed).toEqual({
+        approvals: { required: 3, role: 'approver', expires_after_hours: 24 },
+      });
+    });
+
+    test('are bound in the parts that are named', () => {
+      expect(under({ required: 1 }).refusal).toMatchObject({ code: 'policy_bound' });
+      expect(under({ expires_after_hours: 25 }).refusal).toMatchObject({ code: 'policy_bound' });
+    });
+
+    test('are not held to what was said before the wider scope was tightened', () => {
+      const own = {
+        approvals: { required: 1, role: 'approver', expires_after_hours: 99 },
+      } as const;
+      expect(under({ role: 'admin' }, own).events![0]!.data.changed).toEqual({
+        approvals: { required: 1, role: 'admin', expires_after_hours: 99 },
+      });
+    });
+  });
+
+  describe('a preset in a narrower scope', () => {
+    const strictly = { scope: project, wider: [layer('tenant', presets.strict)] };
+
+    test('is refused like its fields where it asks for less', () => {
+      const refusal = {
+        code: 'policy_bound',
+        fields: ['allow_skip', 'evidence_required', 'approvals'],
+        bounds: {
+          allow_skip: false,
+          evidence_required: true,
+          approvals: presets.strict.approvals,
+        },
+      };
+      expect(decide({}, asking({}, { ...strictly, preset: 'open' })).refusal).toEqual(refusal);
+      expect(decide({}, asking(presets.open, strictly)).refusal).toEqual(refusal);
+    });
+
+    test('goes before what it says itself, with what stands beside it', () => {
+      const beside = { allow_skip: null, approvals: { required: 2 } };
+      const { events } = decide({}, asking(beside, { ...strictly, preset: 'standard' }));
+      expect(events![0]!.data.changed).toMatchObject({ approvals: presets.strict.approvals });
+    });
+
+    test('that asks for as much is taken', () =>
+      expect(
+        decide({}, asking({}, { ...strictly, preset: 'strict' })).events![0]!.data,
+      ).toMatchObject({ preset: 'strict', loosens: false }));
+  });
+
   const notes: Gate = { gate: 'has_release_notes' };
   const signature: Gate = { gate: 'has_signature' };
   test.each<[string, OwnPolicy, PolicyPatch]>([
