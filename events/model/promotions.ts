@@ -5,6 +5,7 @@ import { evidenceDigestOf } from './evidence.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
 import { actingAsApprover, rolesThatApprove, whyApprovalDoesNotCount } from './four-eyes.ts';
 import type { GateResult } from './gates.ts';
+import { progressAt } from './promotion-row.ts';
 import type { PromotionRequest } from './promotion-row.ts';
 import { climb, promotion } from './release.ts';
 import {
@@ -189,15 +190,15 @@ export function decidePromotion(
 
 export function withdrawPromotion(
   request: PromotionRequest,
-  { asker, reason }: CommandOf<'WithdrawPromotion'>,
+  { asker, at, reason }: CommandOf<'WithdrawPromotion'>,
 ): Outcome {
   if (request.state === 'withdrawn') return { events: [] };
-  if (request.state !== 'open')
+  if (request.state !== 'open' || at >= request.expires_at)
     return {
       refusal: {
         code: 'promotion_ended',
         promotion_request_id: request.promotion_request_id,
-        state: request.state,
+        state: progressAt(request, at),
       },
     };
   const isOwn = asker.subject === request.requested_by.subject;

@@ -390,6 +390,17 @@ describe('a request', () => {
     });
   });
 
+  test('past its time is not withdrawn any more', () => {
+    const story = requested();
+    story.at = request(story).expires_at;
+    for (const asker of [bea, person('ada', { role: 'admin' })])
+      expect(story.refusal(asker, withdrawing)).toEqual({
+        code: 'promotion_ended',
+        promotion_request_id: id,
+        state: 'expired',
+      });
+  });
+
   test('makes room for the next when its time is over', () => {
     const story = requested();
     story.at = '2026-11-29T12:00:00.000Z';

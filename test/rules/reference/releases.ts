@@ -484,9 +484,9 @@ export function decide(
   return null;
 }
 
-export function withdraw(one: Request, { asker }: CommandOf<'WithdrawPromotion'>): Code | null {
+export function withdraw(one: Request, { asker, at }: CommandOf<'WithdrawPromotion'>): Code | null {
   if (one.state === 'withdrawn') return null;
-  if (one.state !== 'open') return 'promotion_ended';
+  if (one.state !== 'open' || at >= one.expiresAt) return 'promotion_ended';
   if (asker.subject !== one.by.subject && asker.role !== 'admin') return 'forbidden';
   one.state = 'withdrawn';
   return null;
