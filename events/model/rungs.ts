@@ -1,4 +1,5 @@
 // What a rung of the ladder asks for, as the policy in force says, and what lets a version onto it nonetheless.
+import { openPromotionDigest } from '../policy/merge.ts';
 import type { PolicyInForce } from '../policy/policy.ts';
 import type { Common, ModelRefusal } from './commands.ts';
 import { evidenceDigestOf } from './evidence.ts';
@@ -97,6 +98,9 @@ export const boundTo = (version: Judged, { ref }: PolicyInForce): Bound => ({
   policy_digest: ref?.digest ?? noPolicy,
 });
 
+/** The first policy of all changes nothing for a promotion of which it asks the same as none. */
+const rulesOf = (digest: string): string => (digest === noPolicy ? openPromotionDigest : digest);
+
 const sameBytes = (left: Bound['content_digest'], right: Bound['content_digest']): boolean =>
   left?.sha256 === right?.sha256 && left?.blake3 === right?.blake3;
 
@@ -107,7 +111,7 @@ export function changedSince(
 ): ModelEventData<'promotion.staled'>['because'] | null {
   if (!sameBytes(then.content_digest, now.content_digest)) return 'content_changed';
   if (then.evidence_digest !== now.evidence_digest) return 'evidence_changed';
-  return then.policy_digest === now.policy_digest ? null : 'policy_changed';
+  return rulesOf(then.policy_digest) === rulesOf(now.policy_digest) ? null : 'policy_changed';
 }
 
 /** The approvals that count now: independent, for these bytes, this evidence and this policy. */

@@ -82,6 +82,9 @@ const promotionFieldsOf = (policy: Policy): object => ({
 
 const promotionDigestOf = (policy: Policy): string => digestOf(promotionFieldsOf(policy));
 
+/** The digest of what promotions are asked where no policy was ever set. */
+export const openPromotionDigest = promotionDigestOf(openPolicy.policy);
+
 /** What a scope says of a field, in full; undefined where it says nothing. */
 export function saidOf<Field extends PolicyField>(
   own: OwnPolicy,

@@ -21,7 +21,7 @@ import type { ModelState } from '#events/model/state.ts';
 import { openPolicy, presets } from '#events/policy/policy.ts';
 import type { Gate, Policy, PolicyInForce } from '#events/policy/policy.ts';
 import { nothingKept, registryRetention } from '#events/policy/retention.ts';
-import { complete, person } from './governed.ts';
+import { complete, person, under } from './governed.ts';
 import { bindingId, deploymentId, modelId, noModelFacts, noon, versionId } from './history.ts';
 import { commandOf, recorded } from './scenario.ts';
 import type { Wanted } from './scenario.ts';
@@ -393,10 +393,7 @@ const policies = settings.map((setting, index): Policy => ({
 }));
 const inForce: Arbitrary<PolicyInForce> = oneof(
   constant(openPolicy),
-  integer({ min: 0, max: policies.length - 1 }).map((index): PolicyInForce => ({
-    policy: policies[index]!,
-    ref: { scopes: ['tenant'], versions: [index + 1], digest: `policy ${index}` },
-  })),
+  integer({ min: 0, max: policies.length - 1 }).map((index) => under(policies[index]!, index + 1)),
 );
 
 /** One step of a life: somebody asks something, time passes, or another policy is set. */

@@ -1,7 +1,7 @@
 // Promotion requests: asked for, decided with four eyes, bound to bytes, evidence and policy, executed by the policy's hand.
 import { describe, expect, test } from 'vitest';
 import type { ModelEvent } from '#events/model/events.ts';
-import { presets } from '#events/policy/policy.ts';
+import { openPolicy, presets } from '#events/policy/policy.ts';
 import { complete, modelOf, person, Story, strict, under } from './governed.ts';
 import { approved, deprecated, promoted, rejected, testingStarted, versioned } from './history.ts';
 import { numbered } from './scenario.ts';
@@ -288,6 +288,18 @@ describe('a request is staled', () => {
     const story = requested();
     story.in_force = under({ ...presets.strict, protected_environments: ['eu'] }, 2);
     expect(story.done(eve, deciding('approve'))).toEqual(['promotion.decided']);
+  });
+
+  test('not by the first policy, where it asks of promotions what was asked without one', () => {
+    const story = ready(openPolicy);
+    story.done(bea, asking({ auto_execute: false }));
+    expect(story.done(eve, deciding('approve'))).toEqual(['promotion.decided']);
+    story.in_force = under({ retention: { newest_kept: 5 } });
+    expect(story.done(policyHand, settling)).toEqual([]);
+    expect(story.done(eve, deciding('approve'))).toEqual([]);
+    story.in_force = under({ retention: { newest_kept: 5 }, allow_skip: false }, 2);
+    expect(story.done(policyHand, settling)).toEqual(['promotion.staled']);
+    expect(because(story)).toEqual(['staled', 'policy_changed']);
   });
 
   test('by evidence that came some other way, at the next look', () => {

@@ -11,13 +11,15 @@ type Asked = Pick<ModelCommand, 'at' | 'in_force' | 'asker' | 'reason'>;
 const hourMs = 3_600_000;
 
 /** What an approval is given for: these bytes, this evidence, this policy. */
-const givenFor = (version: Version, { in_force }: Pick<Asked, 'in_force'>): string =>
-  JSON.stringify([
-    version.digest,
-    version.evidence,
-    version.readiness,
-    in_force.ref?.digest ?? 'none',
+function givenFor(version: Version, { in_force }: Pick<Asked, 'in_force'>): string {
+  const { allow_skip, multi_production, evidence_required, approvals, gates, on_superseded } =
+    in_force.policy;
+  return JSON.stringify([
+    [version.digest, version.evidence, version.readiness],
+    [allow_skip, multi_production, evidence_required, on_superseded],
+    [approvals.required, approvals.role, approvals.expires_after_hours, gates],
   ]);
+}
 
 /** Whether somebody's word on the work of these would be their own, or that of somebody they gave the role to. */
 const dependsOn = (person: Asker, others: readonly Person[]): boolean =>
