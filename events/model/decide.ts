@@ -120,7 +120,6 @@ function newVersion(
     rung: 'development',
     readiness,
     artifact: 'none',
-    evidence_by: null,
     supplied_by: {},
   };
   const begun: ModelEvent[] = [

@@ -4,10 +4,10 @@ import { evidenceFields } from './version-row.ts';
 import type { Version } from './version-row.ts';
 
 /** A version as promotions see it; one that is only being made has no past yet. */
-export type Judged = Pick<Version, 'facts' | 'stage' | 'rung' | 'readiness' | 'artifact'> & {
-  evidence_by: Version['evidence_by'] | null;
-  supplied_by: Version['supplied_by'];
-};
+export type Judged = Pick<
+  Version,
+  'facts' | 'stage' | 'rung' | 'readiness' | 'artifact' | 'supplied_by'
+>;
 
 /** Who supplied a part of the evidence, and in which event; null for a version that is only being made. */
 export const supplierOf = (

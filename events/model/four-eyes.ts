@@ -43,24 +43,23 @@ const actingBy = (asker: Asker, suffices: (role: Role) => boolean): readonly Ask
 const registrarOf = (actor: Involved) =>
   ({ actor, did: 'registered', granted: 'acts_by_grant_of_registrar' }) as const;
 
+const supplierOfEvidence = (actor: Involved) =>
+  ({
+    actor,
+    did: 'changed_evidence',
+    granted: 'acts_by_grant_of_evidence_changer',
+  }) as const;
+
 /** Whether a person's approval of a promotion counts, as things stand. */
 export const whyApprovalDoesNotCount = (
   person: Person,
   requestedBy: Involved,
-  version: Pick<Judged, 'evidence_by'> & { created_by: Actor },
+  version: Pick<Judged, 'supplied_by'> & { created_by: Actor },
 ): Dependence | null =>
   dependence(person, [
     { actor: requestedBy, did: 'requested', granted: 'acts_by_grant_of_requester' },
     registrarOf(version.created_by),
-    ...(version.evidence_by === null
-      ? []
-      : [
-          {
-            actor: version.evidence_by.actor,
-            did: 'changed_evidence',
-            granted: 'acts_by_grant_of_evidence_changer',
-          } as const,
-        ]),
+    ...Object.values(version.supplied_by).map(supplierOfEvidence),
   ]);
 
 /** Whether a person may say that a version is fit: not who registered it. */

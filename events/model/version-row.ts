@@ -24,6 +24,14 @@ type LiveDeployment = {
 type Rung = Exclude<Stage, 'deprecated' | 'archived'>;
 const isRung = (stage: Stage): stage is Rung => stage !== 'deprecated' && stage !== 'archived';
 
+/** Who supplied a part of the evidence, and in which event. */
+type Supplier = Pick<Actor, 'subject' | 'declared_by'> & { event_id: string };
+const supplierIn = ({ id, actor }: RecordedEvent): Supplier => ({
+  subject: actor.subject,
+  declared_by: actor.declared_by,
+  event_id: id,
+});
+
 /** What keeps a version from being archived, deleted or purged until it is released or its time is over. */
 export type Hold = Pick<ModelEventData<'hold.placed'>, 'hold_id' | 'reason' | 'until'> & {
   placed_at: string;
@@ -56,10 +64,8 @@ export type Version = {
   was_in_production: boolean;
   /** What was promoted to production the last time; a rollback asks that it is the same. */
   promoted_digest: ModelEventData<'model.promoted'>['content_digest'];
-  /** Who last changed what approvals look at, and in which event; at first who made the version. */
-  evidence_by: { actor: Actor; event_id: string };
-  /** Who supplied each part of the evidence and in which event, by field; `*`: with the version itself. */
-  supplied_by: Readonly<Record<string, { subject: string; event_id: string }>>;
+  /** Who supplied each part of what approvals look at, by field; `*`: with the version itself. */
+  supplied_by: Readonly<Record<string, Supplier>>;
   deleted_at: string | null;
   deprecated_at: string | null;
   sunset_at: string | null;
@@ -186,8 +192,7 @@ const versionHandlers: ModelEventHandlers<Version | NoRow, Version> = {
       promoted_at: null,
       was_in_production: false,
       promoted_digest: null,
-      evidence_by: { actor: event.actor, event_id: event.id },
-      supplied_by: { '*': { subject: event.actor.subject, event_id: event.id } },
+      supplied_by: { '*': supplierIn(event) },
       deleted_at: null,
       deprecated_at: null,
       sunset_at: null,
@@ -243,11 +248,10 @@ const versionHandlers: ModelEventHandlers<Version | NoRow, Version> = {
     version.facts = { ...version.facts, ...event.data.changed };
     const supplied = Object.keys(event.data.changed).filter((field) => evidenceFields.has(field));
     if (supplied.length > 0) {
-      version.evidence_by = { actor: event.actor, event_id: event.id };
-      const source = { subject: event.actor.subject, event_id: event.id };
+      const supplier = supplierIn(event);
       version.supplied_by = {
         ...version.supplied_by,
-        ...Object.fromEntries(supplied.map((field) => [field, source])),
+        ...Object.fromEntries(supplied.map((field) => [field, supplier])),
       };
     }
     return version;

@@ -160,6 +160,26 @@ describe('an approval does not count', () => {
     );
   });
 
+  test('by who supplied a part of the evidence, whoever changed another part later', () => {
+    const story = ready()
+      .happened([updated({ eval_score: 0.9 })], 'mo', 'max')
+      .happened([updated({ release_notes: 'better' })], 'ana');
+    story.done(bea, asking());
+    for (const supplier of ['mo', 'max'])
+      expect(because(story, person(supplier))).toEqual(refused('changed_evidence'));
+    expect(because(story, person('eve', { granted_by: ['mo'] }))).toEqual(
+      refused('acts_by_grant_of_evidence_changer'),
+    );
+  });
+
+  test('any less where somebody else has said that part anew', () => {
+    const story = ready()
+      .happened([updated({ eval_score: 0.9 })], 'mo')
+      .happened([updated({ eval_score: 0.8 })], 'ana');
+    story.done(bea, asking());
+    expect(story.done(person('mo'), deciding('approve'))).toEqual(['promotion.decided']);
+  });
+
   test('by somebody each of whose roles that would do came from one of these', () => {
     const byBea = { role: 'admin', granted_by: ['ada', 'bea'] } as const;
     const byAna = { role: 'approver', granted_by: ['ana'] } as const;

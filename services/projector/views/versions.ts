@@ -9,7 +9,7 @@ const parentsOf = ({ tenant, facts }: Version): string[] | null =>
 
 export const versions = defineView<Version>({
   name: 'versions',
-  version: 6,
+  version: 7,
   handlers: {
     ...tenantEventsUntouched,
     ...forEveryModelEvent((event) =>

@@ -300,11 +300,10 @@ function updateVersion(
     slo: slo_ok === undefined ? evidence.slo : slo_ok,
   };
   if (JSON.stringify(said) !== JSON.stringify(evidence)) {
+    const { subject, declared_by } = command.asker;
+    for (const part of ['accuracy', 'notes', 'slo'] as const)
+      if (said[part] !== evidence[part]) version.evidenceBy[part] = { subject, declared_by };
     version.evidence = said;
-    version.evidenceBy = {
-      subject: command.asker.subject,
-      declared_by: command.asker.declared_by,
-    };
     if (version.readiness === 'rejected') version.readiness = 'testing';
     stale(registry, version.number);
   }

@@ -24,7 +24,8 @@ export type Version = {
   /** What approvals look at. */
   evidence: { accuracy: number | null; notes: string | null; slo: boolean | null };
   registeredBy: Person;
-  evidenceBy: Person;
+  /** Who said each part of the evidence last, by its name. */
+  evidenceBy: Partial<Record<keyof Version['evidence'], Person>>;
   holds: { id: string; until: string | null }[];
 };
 

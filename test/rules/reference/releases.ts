@@ -28,6 +28,13 @@ const dependsOn = (person: Asker, others: readonly Person[]): boolean =>
     [person.subject, ...person.granted_by].some((one) => one === subject || one === declared_by),
   );
 
+/** Who asked for it, made the version, or said a part of the evidence that stands. */
+const involvedIn = (request: Request, version: Version): Person[] => [
+  request.by,
+  version.registeredBy,
+  ...Object.values(version.evidenceBy),
+];
+
 /** Somebody by each of the roles that would do, whoever gave it. */
 const byEachRole = (asker: Asker, roles: readonly string[]): Asker[] =>
   [asker, ...(asker.other_roles ?? []).map((held) => ({ ...asker, ...held }))].filter(({ role }) =>
@@ -48,7 +55,7 @@ function approvalsOf(registry: Registry, request: Request, asked: Asked): number
     (one) =>
       one.decision === 'approve' &&
       one.givenFor === givenFor(version, asked) &&
-      !dependsOn(one.by, [request.by, version.registeredBy, version.evidenceBy]),
+      !dependsOn(one.by, involvedIn(request, version)),
   ).length;
 }
 
@@ -197,7 +204,7 @@ export function register(
       slo: slo_ok,
     },
     registeredBy: person,
-    evidenceBy: person,
+    evidenceBy: {},
     holds: [],
   };
   registry.versions.push(version);
@@ -478,7 +485,7 @@ export function decide(
   const acting = byEachRole(asker, role === 'admin' ? ['admin'] : ['approver', 'admin']);
   if (acting.length === 0) return 'forbidden';
   const version = versionAt(registry, one.number);
-  const others = [one.by, version.registeredBy, version.evidenceBy];
+  const others = involvedIn(one, version);
   const by = acting.find((person) => decision === 'reject' || !dependsOn(person, others));
   if (by === undefined) return 'not_independent';
   one.decisions.set(asker.subject, { decision, by, givenFor: givenFor(version, command) });
