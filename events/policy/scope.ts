@@ -78,19 +78,33 @@ function patched(own: OwnPolicy, { preset, patch }: PolicyCommand, wide: Policy)
   return next;
 }
 
-/** What is said now of a field, in full; undefined where nothing is. What was said before is not held against who says another part. */
-function saidNow<Field extends PolicyField>(
+/**
+ * What is held to the wider scopes of what is said now. Of a preset that is what tells it from the others: what all of them say the
+ * same is no word against a wider scope, which binds it anyway.
+ */
+function saidNow({ preset, patch }: PolicyCommand): PolicyPatch {
+  if (preset === null) return patch;
+  const { allow_skip, evidence_required, approvals } = presets[preset];
+  const { required } = approvals;
+  return {
+    allow_skip,
+    evidence_required,
+    ...patch,
+    approvals: patch.approvals === null ? null : { required, ...patch.approvals },
+  };
+}
+
+/** A field as it is said now, in full; undefined where nothing is. What was said before is not held against who says another part. */
+function fieldNow<Field extends PolicyField>(
   field: Field,
+  said: PolicyPatch,
   next: OwnPolicy,
-  { preset, patch }: PolicyCommand,
   bound: Policy[Field],
 ): Policy[Field] | undefined {
-  const isOfPreset = preset !== null && Object.hasOwn(presets[preset], field);
-  const said = patch[field];
-  if (!isOfPreset && said === undefined) return undefined;
-  if (!isOfPreset && said !== null && field === 'approvals')
-    return { ...(bound as object), ...(said as object) } as Policy[Field];
-  return saidOf(next, field, bound);
+  if (said[field] === undefined || said[field] === null) return undefined;
+  return field === 'approvals'
+    ? ({ ...(bound as object), ...said.approvals } as Policy[Field])
+    : saidOf(next, field, bound);
 }
 
 function setPolicy(
@@ -109,12 +123,13 @@ function setPolicy(
   }
   if (Object.keys(changed).length === 0) return { events: [] };
   const bounds: Partial<Policy> = scope === 'tenant' ? {} : boundsOf(wider, registry);
+  const said = saidNow(command);
   // lists are joined with those of the wider scopes, so that only a single value can fall short
   const beyond = policyFields.filter((field) => {
     const bound = bounds[field];
     if (bound === undefined) return false;
-    const said = saidNow(field, next, command, bound);
-    return said !== undefined && !Array.isArray(said) && !keepsTo(field, bound, said);
+    const value = fieldNow(field, said, next, bound);
+    return value !== undefined && !Array.isArray(value) && !keepsTo(field, bound, value);
   });
   if (beyond.length > 0)
     return {

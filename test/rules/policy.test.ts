@@ -299,6 +299,24 @@ describe('a policy is set', () => {
       expect(events![0]!.data.changed).toMatchObject({ approvals: presets.strict.approvals });
     });
 
+    test('is no word against what all presets say the same, which stays as tight as it was', () => {
+      const approvals = { required: 1, role: 'admin', expires_after_hours: 24 } as const;
+      const wider = [layer('tenant', { approvals, break_glass: 'forbidden' })];
+      const { events } = decide({}, asking({}, { scope: project, wider, preset: 'strict' }));
+      const own = { ...(events![0]!.data.changed as OwnPolicy) };
+      expect(own).toMatchObject(presets.strict);
+      expect(mergePolicies([...wider, layer(project, own)]).policy).toMatchObject({
+        ...presets.strict,
+        approvals: { required: 2, role: 'admin', expires_after_hours: 24 },
+        break_glass: 'forbidden',
+      });
+      const beside = asking(
+        { break_glass: 'allowed' },
+        { scope: project, wider, preset: 'strict' },
+      );
+      expect(decide({}, beside).refusal).toMatchObject({ fields: ['break_glass'] });
+    });
+
     test('that asks for as much is taken', () =>
       expect(
         decide({}, asking({}, { ...strictly, preset: 'strict' })).events![0]!.data,
