@@ -18,6 +18,7 @@ import { openPostgresLog } from './postgres/log.ts';
 import type { PostgresLog } from './postgres/log.ts';
 import { logMigrations, migrate } from './postgres/migrate.ts';
 import type { Migrations } from './postgres/migrate.ts';
+import type { GiveUp } from './process.ts';
 import { followHead } from './postgres/tail.ts';
 import type { HeadFollower } from './postgres/tail.ts';
 import type { LogLevel } from './telemetry/log-levels.ts';
@@ -92,6 +93,7 @@ export async function openReaderPlatform(options: {
   databaseUrl: string;
   schemaRegistryUrl: string | null | undefined;
   migrations: Migrations;
+  giveUp: GiveUp;
 }): Promise<ReaderPlatform> {
   const { name, config, databaseUrl, schemaRegistryUrl } = options;
   const logger = openLogger(config.LOG_LEVEL);
@@ -115,8 +117,8 @@ export async function openReaderPlatform(options: {
     schemaRegistryUrl,
     topicPrefix: config.KAFKA_TOPIC_PREFIX,
     logger,
-    // said by the broker; whoever watches the process starts it anew
-    onCrash: () => process.exit(1),
+    // whoever watches the process starts it anew
+    onCrash: ({ message }) => options.giveUp(message),
   });
   return {
     ...platform,

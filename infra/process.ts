@@ -37,19 +37,23 @@ export function readSettings<S extends Settings>(
   }
 }
 
+/** Ends a service that cannot go on, in order and with the exit code 1; says why. */
+export type GiveUp = (why: string) => void;
+
 /**
- * Starts the service and ends it once on SIGTERM or SIGINT. A failed start prints its reason and exits 1; a second
- * signal does not cut the end short, as that is bounded anyway.
+ * Starts the service and ends it once on SIGTERM or SIGINT, or when it gives up. A failed start prints its reason and exits 1;
+ * a second signal does not cut the end short, as that is bounded anyway.
  */
-export async function runService(start: () => Promise<Running>): Promise<void> {
+export async function runService(start: (giveUp: GiveUp) => Promise<Running>): Promise<void> {
   let running: Running | null = null;
   let ending: Promise<void> | null = null;
   let isAsked = false;
+  let code = 0;
   const end = async (service: Running): Promise<void> => {
     const timer = setTimeout(() => process.exit(1), endTimeoutMs);
     await service.stop();
     clearTimeout(timer);
-    process.exit(0);
+    process.exit(code);
   };
   const ask = (): void => {
     isAsked = true;
@@ -61,9 +65,16 @@ export async function runService(start: () => Promise<Running>): Promise<void> {
     process.stderr.write(`Modelog: ${message}\n${because}`);
     process.exit(1);
   };
+  const giveUp = (why: string): void => {
+    // what breaks while everything ends is no news
+    if (isAsked) return;
+    process.stderr.write(`Modelog: ${why}\n`);
+    code = 1;
+    ask();
+  };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, ask);
   try {
-    running = await start();
+    running = await start(giveUp);
   } catch (error) {
     fail(error);
   }

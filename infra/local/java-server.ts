@@ -39,6 +39,8 @@ export async function startJavaServer(options: {
   args: readonly string[];
   environment?: NodeJS.ProcessEnv;
   untilReady: (signal: AbortSignal) => Promise<void>;
+  /** Gives the start up, and ends what was begun. */
+  signal?: AbortSignal | undefined;
 }): Promise<ServerProcess> {
   const logFile = join(options.home, 'server.log');
   const server = await spawnServer({
@@ -48,11 +50,13 @@ export async function startJavaServer(options: {
     workingDir: options.home,
     logFile,
     pidFile: pidFileIn(options.home),
+    endsWithUs: 'SIGTERM',
   });
   const ended = new AbortController();
   void server.exited.then(() => ended.abort());
   try {
-    await options.untilReady(ended.signal);
+    const signals = options.signal ? [ended.signal, options.signal] : [ended.signal];
+    await options.untilReady(AbortSignal.any(signals));
     return server;
   } catch (cause) {
     await server.end(javaEndingLadder);

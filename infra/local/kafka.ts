@@ -39,6 +39,7 @@ const readyTimeoutMs = 120_000;
  * A server left over by a killed owner is ended first; a live owner is an error (`in_use`).
  * @param options.port a free one is chosen if absent
  * @param options.cacheDir where the jars are kept, else the user's cache folder
+ * @param options.signal gives the start up
  * @throws LocalServerError
  */
 export async function startLocalKafka(options: {
@@ -46,6 +47,7 @@ export async function startLocalKafka(options: {
   port?: number | undefined;
   cacheDir?: string | undefined;
   onProgress?: ((message: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
 }): Promise<LocalKafka> {
   await requireJava();
   const home = await makeHome(options.dataDir, 'kafka');
@@ -66,6 +68,7 @@ export async function startLocalKafka(options: {
     const server = await startJavaServer({
       title: 'Kafka',
       home,
+      signal: options.signal,
       args: [
         ...heapOptions,
         ...quietOptions,

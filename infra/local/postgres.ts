@@ -269,6 +269,7 @@ async function startServer(
       workingDir: data,
       logFile,
       user,
+      endsWithUs: 'SIGINT',
     });
     let hasExited = false;
     void server.exited.then(() => (hasExited = true));

@@ -53,6 +53,7 @@ const pollIntervalMs = 10;
  * Starts a program in a session and process group of its own, so that Ctrl-C in a terminal does not reach it and its
  * owner can end it last. What it prints goes to `logFile`, made anew: pipes would break when the owner is killed.
  * With a `pidFile` the process writes its pid there itself, so that no kill of the owner can come in between.
+ * `endsWithUs` is the signal it gets when its owner exits without having ended it, as after a fatal error.
  */
 export async function spawnServer(options: {
   program: string;
@@ -62,6 +63,7 @@ export async function spawnServer(options: {
   logFile: string;
   pidFile?: string | undefined;
   user?: User | undefined;
+  endsWithUs?: NodeJS.Signals | undefined;
 }): Promise<ServerProcess> {
   const log = openSync(options.logFile, 'w', 0o640);
   try {
@@ -80,6 +82,12 @@ export async function spawnServer(options: {
     });
     await once(child, 'spawn');
     const pid = child.pid!;
+    const { endsWithUs } = options;
+    if (endsWithUs !== undefined) {
+      const endIt = (): void => void sendSignal(pid, endsWithUs);
+      process.on('exit', endIt);
+      void exited.then(() => process.off('exit', endIt));
+    }
     return {
       pid,
       exited,

@@ -34,6 +34,7 @@ const requestTimeoutMs = 2_000;
  * Starts Apicurio Registry, fetched by Maven the first time.
  * @param options.dataDir its schemas are kept in `dataDir/schema-registry`; without it they live in memory
  * @param options.port a free one is chosen if absent
+ * @param options.signal gives the start up
  * @throws LocalServerError
  */
 export async function startLocalSchemaRegistry(options: {
@@ -41,6 +42,7 @@ export async function startLocalSchemaRegistry(options: {
   port?: number | undefined;
   cacheDir?: string | undefined;
   onProgress?: ((message: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
 }): Promise<LocalSchemaRegistry> {
   await requireJava();
   const isKept = options.dataDir !== undefined;
@@ -65,6 +67,7 @@ export async function startLocalSchemaRegistry(options: {
     const server = await startJavaServer({
       title: 'The schema registry',
       home,
+      signal: options.signal,
       args: [
         '-Xmx256m',
         homeOption,

@@ -14,7 +14,7 @@ const { values: config } = readSettings(
   settings,
 );
 
-await runService(async () => {
+await runService(async (giveUp) => {
   const { DATABASE_URL: databaseUrl } = config;
   if (databaseUrl === undefined)
     throw new Error('DATABASE_URL is needed; `npm start` brings its own PostgreSQL');
@@ -32,8 +32,8 @@ await runService(async () => {
     schemaRegistryUrl: config.SCHEMA_REGISTRY_URL,
     topicPrefix: config.KAFKA_TOPIC_PREFIX,
     logger,
-    // said by the broker; whoever watches the process starts it anew
-    onCrash: () => process.exit(1),
+    // whoever watches the process starts it anew
+    onCrash: ({ message }) => giveUp(message),
   });
   const identity = tokenVerifiersOf(config);
   const app = commandApiApp({

@@ -38,5 +38,5 @@ async function work(asked: string): Promise<void> {
 }
 
 await (task === undefined
-  ? runService(async () => (await import('./serve.ts')).serve(config))
+  ? runService(async (giveUp) => (await import('./serve.ts')).serve(config, giveUp))
   : work(task));

@@ -1,13 +1,13 @@
 // The projector as a service of its own: the projection, and reads over HTTP.
 import { tokenVerifiersOf } from '#infra/auth/settings.ts';
 import { openReaderPlatform, serveHttp } from '#infra/platform.ts';
-import type { Running } from '#infra/process.ts';
+import type { GiveUp, Running } from '#infra/process.ts';
 import type { Values } from '#infra/settings.ts';
 import { projectorApp } from './app.ts';
 import { viewsMigrations } from './config.ts';
 import type { settings } from './config.ts';
 
-export async function serve(config: Values<typeof settings>): Promise<Running> {
+export async function serve(config: Values<typeof settings>, giveUp: GiveUp): Promise<Running> {
   if (!config.DATABASE_URL) throw new Error('DATABASE_URL is needed');
   const platform = await openReaderPlatform({
     name: 'modelog-projector',
@@ -15,6 +15,7 @@ export async function serve(config: Values<typeof settings>): Promise<Running> {
     databaseUrl: config.DATABASE_URL,
     schemaRegistryUrl: config.SCHEMA_REGISTRY_URL,
     migrations: viewsMigrations,
+    giveUp,
   });
   const app = projectorApp({ ...platform, threadLogLevel: config.LOG_LEVEL });
   await app.start();

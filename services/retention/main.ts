@@ -11,7 +11,7 @@ const { values: config } = readSettings(
   settings,
 );
 
-await runService(async () => {
+await runService(async (giveUp) => {
   const { DATABASE_URL: databaseUrl, MODELOG_SERVICE_KEY: serviceKey } = config;
   if (databaseUrl === undefined)
     throw new Error('DATABASE_URL is needed; `npm start` brings its own PostgreSQL');
@@ -24,6 +24,7 @@ await runService(async () => {
     // due times need the envelope alone, whatever the values are
     schemaRegistryUrl: null,
     migrations: retentionMigrations,
+    giveUp,
   });
   const app = retentionByHttp({
     ...platform,

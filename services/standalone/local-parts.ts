@@ -1,59 +1,87 @@
 // The outside parts that are not given by settings, started here: PostgreSQL, and with --kafka a Kafka and a schema registry.
+import { keepUp } from '#infra/local/keep-up.ts';
 import { startLocalKafka } from '#infra/local/kafka.ts';
 import { startLocalPostgres } from '#infra/local/postgres.ts';
 import { startLocalSchemaRegistry } from '#infra/local/schema-registry.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
 
 export type LocalParts = {
   databaseUrl: string;
   kafkaBrokers: string[] | null;
   schemaRegistryUrl: string | null;
-  /** Resolves with the name of a part that ended without being asked to. */
-  lost: Promise<string>;
+  /** Resolves when PostgreSQL has ended, without which there is nothing to go on with; never where it was given. */
+  postgresLost: Promise<void>;
   /** Ends them, last started first. */
   stop: () => Promise<void>;
 };
 
-type Part = { exited: Promise<unknown>; stop: () => Promise<void> };
-
-/** Starts what is missing; if one cannot start, those that did are ended again. */
+/**
+ * Starts what is missing; if one cannot start, those that did are ended again. A Kafka or a schema registry that ends later
+ * is started again in its place, as the log goes on without.
+ */
 export async function startLocalParts(options: {
   dataDir: string;
   databaseUrl: string | undefined;
   kafka: { brokers: string[] | undefined; port: number; withSchemaRegistry: boolean } | null;
   schemaRegistryUrl: string | undefined;
-  onProgress: (message: string) => void;
+  logger: Logger;
 }): Promise<LocalParts> {
-  const { dataDir, kafka, onProgress } = options;
-  const started: Part[] = [];
+  const { dataDir, kafka, logger } = options;
+  const onProgress = (message: string): void => logger.info(message);
+  const stops: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
-    for (const part of started.toReversed()) await part.stop();
+    for (const end of stops.toReversed()) await end();
   };
-  const losses: Promise<string>[] = [];
-  const keep = <P extends Part>(name: string, part: P): P => {
-    started.push(part);
-    losses.push(part.exited.then(() => name));
-    return part;
-  };
+  const tellOf = (name: string, meanwhile: string) => ({
+    onLost: (exit: object) =>
+      logger.error(exit, `${name} ended unexpectedly and is started again; ${meanwhile}`),
+    onBack: () => logger.warn(`${name} is back`),
+    onFailed: (error: unknown) =>
+      logger.error({ err: error }, `${name} cannot be started again; trying on`),
+  });
+  const never = new Promise<void>(() => undefined);
+
   try {
-    const databaseUrl =
-      options.databaseUrl ?? keep('PostgreSQL', await startLocalPostgres({ dataDir })).url;
+    const postgres =
+      options.databaseUrl === undefined ? await startLocalPostgres({ dataDir }) : null;
+    if (postgres !== null) stops.push(() => postgres.stop());
+
     let kafkaBrokers = kafka?.brokers ?? null;
-    let schemaRegistryUrl = options.schemaRegistryUrl ?? null;
     if (kafka !== null && kafkaBrokers === null) {
       onProgress('starting a local Kafka (the first time it is fetched from Maven Central) …');
-      kafkaBrokers = keep(
-        'Kafka',
-        await startLocalKafka({ dataDir, port: kafka.port, onProgress }),
-      ).brokers;
+      const { port } = kafka;
+      const kept = await keepUp({
+        start: (signal) => startLocalKafka({ dataDir, port, onProgress, signal }),
+        ...tellOf('the local Kafka', 'what happens meanwhile is published then'),
+      });
+      stops.push(kept.stop);
+      kafkaBrokers = kept.first.brokers;
     }
+
+    let schemaRegistryUrl = options.schemaRegistryUrl ?? null;
     if (kafka?.withSchemaRegistry && schemaRegistryUrl === null) {
       onProgress('starting a local schema registry …');
-      schemaRegistryUrl = keep(
-        'the schema registry',
-        await startLocalSchemaRegistry({ dataDir, onProgress }),
-      ).url;
+      let port: number | undefined;
+      const kept = await keepUp({
+        start: async (signal) => {
+          const registry = await startLocalSchemaRegistry({ dataDir, port, onProgress, signal });
+          // whoever knows its address finds the next one there too
+          port = Number(new URL(registry.url).port);
+          return registry;
+        },
+        ...tellOf('the local schema registry', 'schemas that are known stay known'),
+      });
+      stops.push(kept.stop);
+      schemaRegistryUrl = kept.first.url;
     }
-    return { databaseUrl, kafkaBrokers, schemaRegistryUrl, lost: Promise.race(losses), stop };
+
+    return {
+      databaseUrl: options.databaseUrl ?? postgres!.url,
+      kafkaBrokers,
+      schemaRegistryUrl,
+      postgresLost: postgres === null ? never : postgres.exited.then(() => undefined),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -25,7 +25,7 @@ npm run start:kafka [-- --schema-registry]: the same with Kafka, a local one unl
   ['kafka', 'schema-registry'],
 );
 
-await runService(async () => {
+await runService(async (giveUp) => {
   const logger = openLogger(config.LOG_LEVEL);
   const dataDir = path.resolve(config.DATA_DIR);
   await fs.mkdir(dataDir, { recursive: true });
@@ -40,19 +40,17 @@ await runService(async () => {
         }
       : null,
     schemaRegistryUrl: config.SCHEMA_REGISTRY_URL,
-    onProgress: (message) => logger.info(message),
+    logger,
   });
   const closing: (() => Promise<void> | void)[] = [parts.stop];
-  let isEnding = false;
   const stop = async (): Promise<void> => {
-    isEnding = true;
     for (const close of closing.toReversed()) await close();
   };
-  void parts.lost.then((name) => {
-    if (isEnding) return;
-    logger.fatal(`${name} ended unexpectedly; start again to go on`);
-    process.exit(1);
-  });
+  void parts.postgresLost.then(() =>
+    giveUp(
+      'PostgreSQL ended unexpectedly; start again to go on, nothing that was answered is lost',
+    ),
+  );
 
   try {
     const adminKey = await adminKeyOf(config.MODELOG_ADMIN_KEY, dataDir);
@@ -71,7 +69,7 @@ await runService(async () => {
       schemaRegistryUrl: parts.schemaRegistryUrl,
       topicPrefix: config.KAFKA_TOPIC_PREFIX,
       logger,
-      onCrash: () => process.exit(1),
+      onCrash: ({ message }) => giveUp(message),
     });
 
     const identity = tokenVerifiersOf(config);

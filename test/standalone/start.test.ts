@@ -1,77 +1,17 @@
 // What a newcomer meets: `npm start` on an empty folder, again on the same, twice at once, and after a kill.
-import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '#test/eventually.ts';
 import { temporaryDataDir } from '#test/real/data-dir.ts';
-
-const main = path.join(import.meta.dirname, '..', '..', 'services', 'standalone', 'main.ts');
-const startTimeoutMs = 60_000;
-
-type Started = {
-  child: ChildProcess;
-  output: () => string;
-  url: () => Promise<string>;
-  exit: Promise<number | null>;
-};
+import { keyIn, main, register, start } from './npm-start.ts';
 
 let dataDir: string;
-const children: ChildProcess[] = [];
 
 beforeEach(async () => {
   dataDir = await temporaryDataDir();
 });
-afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill('SIGTERM');
-    await once(child, 'exit');
-  }
-});
-
-function start(environment: Record<string, string> = {}, args: string[] = []): Started {
-  const child = spawn(process.execPath, [main, ...args], {
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      DATA_DIR: dataDir,
-      PORT: '0',
-      LOG_LEVEL: 'warn',
-      ...environment,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  children.push(child);
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (text: Buffer) => (output += text.toString()));
-  const exit = once(child, 'exit').then(([code]) => code as number | null);
-  return {
-    child,
-    output: () => output,
-    exit,
-    url: async () =>
-      (await eventually(() => /listens\s+(?<url>http:\S+)/.exec(output)?.groups?.['url'] ?? null, {
-        timeoutMs: startTimeoutMs,
-      }))!,
-  };
-}
-
-const keyIn = (folder: string): string =>
-  fs.readFileSync(path.join(folder, 'admin-key'), 'utf8').trim();
-
-async function register(url: string, name: string): Promise<number> {
-  const response = await fetch(`${url}/api/v1/models`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${keyIn(dataDir)}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
-  });
-  await response.body?.cancel();
-  return response.status;
-}
 
 async function names(url: string): Promise<string[]> {
   // Views that are far behind answer at once, and say so.
@@ -87,53 +27,53 @@ async function names(url: string): Promise<string[]> {
 
 describe('npm start', () => {
   it('says where it listens, where the data lies, the key the first time, and what to paste', async () => {
-    const first = start();
+    const first = start(dataDir);
     const url = await first.url();
     const key = keyIn(dataDir);
     expect(first.output()).toContain(dataDir);
     expect(first.output()).toContain(key);
     expect(first.output()).toContain(`curl -X POST ${url}/api/v1/models`);
     expect(fs.statSync(path.join(dataDir, 'admin-key')).mode & 0o777).toBe(0o600);
-    expect(await register(url, 'fraud')).toBe(201);
+    expect(await register(dataDir, url, 'fraud')).toBe(201);
 
     first.child.kill('SIGINT');
     expect(await first.exit, first.output()).toBe(0);
 
-    const second = start();
+    const second = start(dataDir);
     expect(await names(await second.url())).toEqual(['fraud']);
     expect(second.output()).not.toContain(key);
     expect(second.output()).toContain(path.join(dataDir, 'admin-key'));
   });
 
   it('refuses a second process on the same data, and the first goes on', async () => {
-    const first = start();
+    const first = start(dataDir);
     const url = await first.url();
-    const second = start();
+    const second = start(dataDir);
     expect(await second.exit).toBe(1);
     expect(second.output()).toMatch(/in use|already/i);
     expect(second.output()).toContain(dataDir);
-    expect(await register(url, 'fraud')).toBe(201);
+    expect(await register(dataDir, url, 'fraud')).toBe(201);
   });
 
   it('goes on after kill -9, though PostgreSQL was left over', async () => {
-    const first = start();
-    expect(await register(await first.url(), 'fraud')).toBe(201);
+    const first = start(dataDir);
+    expect(await register(dataDir, await first.url(), 'fraud')).toBe(201);
     first.child.kill('SIGKILL');
     await first.exit;
-    const second = start();
+    const second = start(dataDir);
     const url = await second.url();
     expect(await names(url)).toEqual(['fraud']);
-    expect(await register(url, 'churn')).toBe(201);
+    expect(await register(dataDir, url, 'churn')).toBe(201);
   });
 
   it('revokes the former bootstrap key when another is given', async () => {
-    const first = start();
+    const first = start(dataDir);
     const url = await first.url();
     const former = keyIn(dataDir);
-    expect(await register(url, 'fraud')).toBe(201);
+    expect(await register(dataDir, url, 'fraud')).toBe(201);
     first.child.kill('SIGTERM');
     await first.exit;
-    const second = start({ MODELOG_ADMIN_KEY: 'another-admin-key-0123456789-0123456789' });
+    const second = start(dataDir, { MODELOG_ADMIN_KEY: 'another-admin-key-0123456789-0123456789' });
     const ask = async (key: string): Promise<number> =>
       (await fetch(`${await second.url()}/api/v1/models`, { headers: { 'x-api-key': key } }))
         .status;
