@@ -22,11 +22,14 @@ export type LocalParts = {
 export async function startLocalParts(options: {
   dataDir: string;
   databaseUrl: string | undefined;
-  kafka: { brokers: string[] | undefined; port: number; withSchemaRegistry: boolean } | null;
+  kafkaBrokers: string[] | undefined;
+  /** The port of a Kafka to start where no brokers are given; null: there is none then. */
+  localKafkaPort: number | null;
   schemaRegistryUrl: string | undefined;
+  withSchemaRegistry: boolean;
   logger: Logger;
 }): Promise<LocalParts> {
-  const { dataDir, kafka, logger } = options;
+  const { dataDir, localKafkaPort: kafkaPort, logger } = options;
   const onProgress = (message: string): void => logger.info(message);
   const stops: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
@@ -46,12 +49,11 @@ export async function startLocalParts(options: {
       options.databaseUrl === undefined ? await startLocalPostgres({ dataDir }) : null;
     if (postgres !== null) stops.push(() => postgres.stop());
 
-    let kafkaBrokers = kafka?.brokers ?? null;
-    if (kafka !== null && kafkaBrokers === null) {
+    let kafkaBrokers = options.kafkaBrokers ?? null;
+    if (kafkaBrokers === null && kafkaPort !== null) {
       onProgress('starting a local Kafka (the first time it is fetched from Maven Central) …');
-      const { port } = kafka;
       const kept = await keepUp({
-        start: (signal) => startLocalKafka({ dataDir, port, onProgress, signal }),
+        start: (signal) => startLocalKafka({ dataDir, port: kafkaPort, onProgress, signal }),
         ...tellOf('the local Kafka', 'what happens meanwhile is published then'),
       });
       stops.push(kept.stop);
@@ -59,7 +61,11 @@ export async function startLocalParts(options: {
     }
 
     let schemaRegistryUrl = options.schemaRegistryUrl ?? null;
-    if (kafka?.withSchemaRegistry && schemaRegistryUrl === null) {
+    if (kafkaBrokers === null && schemaRegistryUrl !== null) {
+      logger.warn('SCHEMA_REGISTRY_URL is of no use without Kafka: set KAFKA_BROKERS too');
+      schemaRegistryUrl = null;
+    }
+    if (options.withSchemaRegistry && kafkaBrokers !== null && schemaRegistryUrl === null) {
       onProgress('starting a local schema registry …');
       let port: number | undefined;
       const kept = await keepUp({

@@ -1,4 +1,4 @@
-// The whole system in one process: what `npm start` runs, and with --kafka `npm run start:kafka`.
+// The whole system in one process: what `npm start` runs, and with --kafka (a local Kafka) `npm run start:kafka`.
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -19,8 +19,8 @@ import { startLocalParts } from './local-parts.ts';
 import { welcome } from './welcome.ts';
 
 const { values: config, flags } = readSettings(
-  `npm start: the whole system in one process, on an embedded PostgreSQL unless DATABASE_URL is set
-npm run start:kafka [-- --schema-registry]: the same with Kafka, a local one unless KAFKA_BROKERS is set`,
+  `npm start: the whole system in one process, on an embedded PostgreSQL unless DATABASE_URL is set, with Kafka where KAFKA_BROKERS is set
+npm run start:kafka [-- --schema-registry]: the same, with a local Kafka (and schema registry) where none is set`,
   settings,
   ['kafka', 'schema-registry'],
 );
@@ -32,13 +32,9 @@ await runService(async (giveUp) => {
   const parts = await startLocalParts({
     dataDir,
     databaseUrl: config.DATABASE_URL,
-    kafka: flags.has('kafka')
-      ? {
-          brokers: config.KAFKA_BROKERS,
-          port: config.LOCAL_KAFKA_PORT,
-          withSchemaRegistry: flags.has('schema-registry'),
-        }
-      : null,
+    kafkaBrokers: config.KAFKA_BROKERS,
+    localKafkaPort: flags.has('kafka') ? config.LOCAL_KAFKA_PORT : null,
+    withSchemaRegistry: flags.has('schema-registry'),
     schemaRegistryUrl: config.SCHEMA_REGISTRY_URL,
     logger,
   });

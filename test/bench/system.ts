@@ -93,7 +93,8 @@ export async function startSystem(
     DATABASE_URL: postgres.url,
     LOG_LEVEL: 'warn',
     MODELOG_ADMIN_KEY: adminKey,
-    ...(kafka && { KAFKA_BROKERS: kafka.brokers.join(',') }),
+    // also of a system that is to have none, though the environment names one
+    KAFKA_BROKERS: kafka?.brokers.join(',') ?? '',
   };
   const headers = { authorization: `Bearer ${adminKey}` };
   const base = `http://127.0.0.1:${port}`;
@@ -102,7 +103,7 @@ export async function startSystem(
     const logFile = join(dataDir, 'system.log');
     const server = await spawnServer({
       program: process.execPath,
-      args: [...scriptArguments('start'), ...(kafka ? ['--kafka'] : [])],
+      args: scriptArguments('start'),
       environment,
       workingDir: dataDir,
       logFile,

@@ -26,7 +26,7 @@ export async function startSystem(options: {
   environment?: Record<string, string>;
 }): Promise<RunningSystem> {
   const { databaseUrl, dataDir, kafka } = options;
-  const child = spawn(process.execPath, [main, ...(kafka ? ['--kafka'] : [])], {
+  const child = spawn(process.execPath, [main], {
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],

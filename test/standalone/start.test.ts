@@ -5,6 +5,7 @@ import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '#test/eventually.ts';
 import { temporaryDataDir } from '#test/real/data-dir.ts';
+import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
 import { keyIn, main, register, start } from './npm-start.ts';
 
 let dataDir: string;
@@ -79,6 +80,31 @@ describe('npm start', () => {
         .status;
     expect(await ask(former)).toBe(401);
     expect(await ask('another-admin-key-0123456789-0123456789')).toBe(200);
+  });
+});
+
+describe('a Kafka that is there', () => {
+  it('is used where its brokers are given, and not otherwise', { timeout: 120_000 }, async () => {
+    const system = start(dataDir, {
+      KAFKA_BROKERS: kafkaBrokers().join(','),
+      KAFKA_TOPIC_PREFIX: topicPrefix(),
+    });
+    const url = await system.url();
+    expect(system.output()).toContain(`Kafka      ${kafkaBrokers().join(', ')}`);
+    expect(fs.existsSync(path.join(dataDir, 'kafka'))).toBe(false);
+    const relay = async (of: string): Promise<unknown> => {
+      const { dependencies } = (await (await fetch(`${of}/health`)).json()) as {
+        dependencies: Record<string, { status: string } | undefined>;
+      };
+      return dependencies['relay']?.status;
+    };
+    await eventually(async () => expect(await relay(url)).toBe('up'), { timeoutMs: 30_000 });
+    system.child.kill('SIGTERM');
+    expect(await system.exit, system.output()).toBe(0);
+
+    const alone = start(dataDir, { KAFKA_BROKERS: '', SCHEMA_REGISTRY_URL: 'http://127.0.0.1:1' });
+    expect(await relay(await alone.url())).toBeUndefined();
+    expect(alone.output()).toContain('SCHEMA_REGISTRY_URL is of no use without Kafka');
   });
 });
 
