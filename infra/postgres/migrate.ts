@@ -8,17 +8,17 @@ import { connection } from './connect.ts';
 const migrationLock = 0x6d_6f_64_65_6c;
 const migrationTimeoutMs = 120_000;
 
-/** Which numbered files, and the table that remembers which of them were applied. */
-export type Migrations = { folder: string; table: string };
+/** Which numbered files, and the schema that they make. It also remembers which of them were applied, so that a dump of it is whole. */
+export type Migrations = { folder: string; schema: 'log' | 'views' | 'retention' };
 
 export const logMigrations: Migrations = {
   folder: path.join(import.meta.dirname, 'migrations'),
-  table: 'public.modelog_log_migrations',
+  schema: 'log',
 };
 
 /**
  * Applies what is missing; asking twice changes nothing.
- * @throws when a file that was applied has changed since, or a statement fails.
+ * @throws when a file that was applied has changed since, a statement fails, or nobody knows what was applied.
  */
 export async function migrate(url: string, migrations: Migrations): Promise<void> {
   const client = new Client(
@@ -34,10 +34,11 @@ export async function migrate(url: string, migrations: Migrations): Promise<void
   await client.connect();
   try {
     await client.query(`select pg_advisory_lock(${migrationLock})`);
+    const memory = await findMemory(client, migrations.schema);
     const postgrator = new Postgrator({
       migrationPattern: path.join(migrations.folder, '*.sql'),
       driver: 'pg',
-      schemaTable: migrations.table,
+      schemaTable: `${memory.schema}.${memory.table}`,
       validateChecksums: true,
       execQuery: (sql) => client.query(sql),
       execSqlScript: async (sql) => {
@@ -45,8 +46,35 @@ export async function migrate(url: string, migrations: Migrations): Promise<void
       },
     });
     await postgrator.migrate();
+    if (memory.schema === 'public')
+      await client.query(`alter table public.${memory.table} set schema ${migrations.schema}`);
     if (lost !== null) throw lost;
   } finally {
     await client.end();
   }
+}
+
+/**
+ * Where it is remembered what was applied: in the schema itself, but before that is made, and in databases of earlier versions, in
+ * `public`.
+ */
+async function findMemory(
+  client: Client,
+  schema: Migrations['schema'],
+): Promise<{ schema: Migrations['schema'] | 'public'; table: string }> {
+  const table = `modelog_${schema}_migrations`;
+  const { rows } = await client.query<{ within: boolean; before: boolean; made: boolean }>(
+    `select to_regclass($1) is not null as within, to_regclass($2) is not null as before, to_regnamespace($3) is not null as made`,
+    [`${schema}.${table}`, `public.${table}`, schema],
+  );
+  const { within, before, made } = rows[0]!;
+  if (within) return { schema, table };
+  if (made && !before)
+    throw new Error(
+      `The schema ${schema} is in the database without ${schema}.${table}, which tells how far it was migrated. ` +
+        (schema === 'log'
+          ? `Restore the table ${table} from the backup too`
+          : `Drop the schema, and it is built anew from the log: drop schema ${schema} cascade`),
+    );
+  return { schema: 'public', table };
 }

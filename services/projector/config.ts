@@ -6,7 +6,7 @@ import { allSettings, identitySettings, pickSettings } from '#infra/settings.ts'
 
 export const viewsMigrations: Migrations = {
   folder: path.join(import.meta.dirname, 'migrations'),
-  table: 'public.modelog_views_migrations',
+  schema: 'views',
 };
 
 const ownPort = '8004';

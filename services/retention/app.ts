@@ -34,7 +34,7 @@ import type { TimeOutDeployment } from './time-out.ts';
 /** To be applied after the log's own, whose role they grant to. */
 export const retentionMigrations: Migrations = {
   folder: path.join(import.meta.dirname, 'migrations'),
-  table: 'public.modelog_retention_migrations',
+  schema: 'retention',
 };
 
 /** A sweep that could not be finished is tried again so soon, so that a fault that is healed does not linger. */

@@ -442,6 +442,35 @@ describe('migrations', () => {
     await log.close();
   });
 
+  const ask = async (sql: string): Promise<unknown[]> => {
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    try {
+      return (await client.query<{ answer: unknown }>(sql)).rows.map(({ answer }) => answer);
+    } finally {
+      await client.end();
+    }
+  };
+
+  it('are remembered in the schema that they make, which is then whole in a dump', async () => {
+    await migrate(database.url, logMigrations);
+    const remembered = `select nspname as answer from pg_class join pg_namespace n on n.oid = relnamespace
+                        where relname = 'modelog_log_migrations'`;
+    expect(await ask(remembered)).toEqual(['log']);
+    // where they were remembered before, and are found by an older database's first start
+    await ask('alter table log.modelog_log_migrations set schema public');
+    await migrate(database.url, logMigrations);
+    expect(await ask(remembered)).toEqual(['log']);
+  });
+
+  it('a schema of which nobody knows how far it was migrated is refused with the remedy', async () => {
+    await migrate(database.url, logMigrations);
+    await ask('drop table log.modelog_log_migrations');
+    await expect(migrate(database.url, logMigrations)).rejects.toThrow(
+      /log.*modelog_log_migrations/s,
+    );
+  });
+
   it('an old file that has changed is an error, and what it made stays', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'modelog-migrations-'));
     await cp(logMigrations.folder, folder, { recursive: true });

@@ -54,7 +54,7 @@ test('an index of parents that was made before is brought to take versions in at
   await client.query(`alter index ${index} set (fastupdate = on)`);
   const admin = new Client(registry.url);
   await admin.connect();
-  await admin.query(`delete from ${viewsMigrations.table} where version >= 2`);
+  await admin.query(`delete from views.modelog_views_migrations where version >= 2`);
   await admin.end();
   await migrate(registry.url, viewsMigrations);
   expect(await options()).toEqual(['fastupdate=off']);

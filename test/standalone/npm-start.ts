@@ -37,7 +37,8 @@ export function start(
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (text: Buffer) => (output += text.toString()));
-  const exit = once(child, 'exit').then(([code]) => code as number | null);
+  // its output is whole then, too
+  const exit = once(child, 'close').then(([code]) => code as number | null);
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGTERM');
@@ -47,10 +48,14 @@ export function start(
     child,
     output: () => output,
     exit,
-    url: async () =>
-      (await eventually(() => /listens\s+(?<url>http:\S+)/.exec(output)?.groups?.['url'] ?? null, {
-        timeoutMs: startTimeoutMs,
-      }))!,
+    url: async () => {
+      const listens = eventually(
+        () => /listens\s+(?<url>http:\S+)/.exec(output)?.groups?.['url'] ?? null,
+        { timeoutMs: startTimeoutMs },
+      );
+      const ended = exit.then(() => Promise.reject(new Error(`it ended at its start: ${output}`)));
+      return (await Promise.race([listens, ended]))!;
+    },
   };
 }
 
