@@ -37,6 +37,15 @@ export function readSettings<S extends Settings>(
   }
 }
 
+/** Says on standard error what went wrong, for a person, and why. */
+export function tell(error: unknown): void {
+  const { message, cause } = error as Error;
+  // a name with several addresses fails with an error for each, and no words of its own
+  const reason: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const because = reason instanceof Error ? `because: ${reason.message}\n` : '';
+  process.stderr.write(`Modelog: ${message}\n${because}`);
+}
+
 /** Ends a service that cannot go on, in order and with the exit code 1; says why. */
 export type GiveUp = (why: string) => void;
 
@@ -60,9 +69,7 @@ export async function runService(start: (giveUp: GiveUp) => Promise<Running>): P
     if (running !== null) ending ??= end(running).catch(fail);
   };
   const fail = (error: unknown): never => {
-    const { message, cause } = error as Error;
-    const because = cause instanceof Error ? `because: ${cause.message}\n` : '';
-    process.stderr.write(`Modelog: ${message}\n${because}`);
+    tell(error);
     process.exit(1);
   };
   const giveUp = (why: string): void => {

@@ -8,6 +8,8 @@ export type Setting<T = unknown> = {
   help: string;
   /** As `--help` and the README show it; what the schema does with undefined. */
   default: string;
+  /** It must be set where this one is. */
+  neededWith?: string;
 };
 export type Settings = Record<string, Setting>;
 export type Values<S extends Settings> = {
@@ -29,39 +31,83 @@ const setting = <T>(
   default: shownDefault,
 });
 
-const text = (fallback: string) => z.string().min(1).default(fallback);
-const optionalText = () =>
+const text = (fallback: string) => z.string().default(fallback);
+const optionalText = () => z.string().optional();
+
+/** What `read` makes of a text; what it makes nothing of is refused with what the text must be. */
+const readAs = <T>(read: (text: string) => T | null, must: string) =>
+  z.string().transform((given, context) => {
+    const value = read(given);
+    if (value !== null) return value;
+    context.addIssue(must);
+    return z.NEVER;
+  });
+
+const wholeNumber = (digits: string, least: number, most: number): number | null => {
+  const number = /^\d{1,9}$/.test(digits) ? Number(digits) : -1;
+  return number >= least && number <= most ? number : null;
+};
+const integer = (fallback: number, least: number, most: number) =>
   z
     .string()
-    .optional()
-    .transform((value) => (value === '' ? undefined : value));
-const integer = (fallback: number, least: number, most: number) =>
-  z.string().default(String(fallback)).transform(Number).pipe(z.int().min(least).max(most));
+    .default(String(fallback))
+    .pipe(
+      readAs(
+        (digits) => wholeNumber(digits, least, most),
+        `must be a whole number from ${least} to ${most}`,
+      ),
+    );
+
+/** Where a service listens unless told otherwise; 0 is any free port. */
+export const port = (usual: number): Setting<number> =>
+  setting(integer(usual, 0, 65_535), 'Port to listen on', String(usual));
+
+const httpUrl = () =>
+  readAs(
+    (url) => (/^https?:\/\//i.test(url) && URL.canParse(url) ? url : null),
+    'must be a URL that begins with http:// or https://',
+  );
+
+/** A name or an IPv4 address, as the Kafka client takes no other. */
+const isBroker = (broker: string): boolean => {
+  const [host, port, ...rest] = broker.split(':');
+  const isHost = /^[\w.-]+$/.test(host ?? '');
+  return isHost && wholeNumber(port ?? '', 1, 65_535) !== null && rest.length === 0;
+};
+const brokerList = () =>
+  readAs((list) => {
+    const brokers = list.split(',').map((broker) => broker.trim());
+    return brokers.every(isBroker) ? brokers : null;
+  }, 'must be brokers as host:port, comma-separated');
+
+/** The host may be left out, where it stands among the parameters: a socket's folder. */
+const databaseUrl = () =>
+  readAs(
+    (url) =>
+      /^postgres(ql)?:\/\//i.test(url) && URL.canParse(url.replace('@/', '@localhost/'))
+        ? url
+        : null,
+    'must be postgres://user:password@host:port/name',
+  );
 
 export const secretCharactersMin = 32;
 const secret = () =>
-  optionalText().pipe(
-    z
-      .string()
-      .min(secretCharactersMin, `must have at least ${secretCharactersMin} characters`)
-      .optional(),
-  );
+  z
+    .string()
+    .min(secretCharactersMin, `must have at least ${secretCharactersMin} characters`)
+    .optional();
 
 /** Every setting of the system; a service's `config.ts` picks those that it reads. */
 export const allSettings = {
   HOST: setting(text('127.0.0.1'), 'Address to listen on', '127.0.0.1'),
-  PORT: setting(
-    integer(8003, 0, 65_535),
-    'Port to listen on',
-    '8003 (projector 8004, retention 8005)',
-  ),
+  PORT: { ...port(8003), default: '8003 (projector 8004, retention 8005)' },
   DATA_DIR: setting(
     text('./data'),
     'Folder of the embedded PostgreSQL, the local Kafka and the generated admin key',
     './data',
   ),
   DATABASE_URL: setting(
-    optionalText(),
+    databaseUrl().optional(),
     'PostgreSQL to use instead of the embedded one, as postgres://user:password@host:5432/name',
   ),
   DATABASE_POOL_SIZE: setting(
@@ -70,22 +116,26 @@ export const allSettings = {
     '10',
   ),
   KAFKA_BROKERS: setting(
-    optionalText().transform((value) => value?.split(',').map((broker) => broker.trim())),
+    brokerList().optional(),
     'Kafka brokers as host:port, comma-separated; without them projector and retention read the log',
   ),
   SCHEMA_REGISTRY_URL: setting(
-    optionalText(),
+    httpUrl().optional(),
     'Confluent-compatible schema registry; when set, Kafka values are Avro',
   ),
   KAFKA_TOPIC_PREFIX: setting(
     z
       .string()
-      .max(100)
+      .max(100, 'must have at most 100 characters')
       .regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, ".", "_" and "-"')
       .default(''),
     'Goes before every topic and consumer group, so that several systems share one Kafka',
   ),
-  LOG_LEVEL: setting(z.enum(logLevels).default('info'), `One of ${logLevels.join(', ')}`, 'info'),
+  LOG_LEVEL: setting(
+    z.enum(logLevels, { error: `must be one of ${logLevels.join(', ')}` }).default('info'),
+    `One of ${logLevels.join(', ')}`,
+    'info',
+  ),
   MODELOG_ADMIN_KEY: setting(
     secret(),
     `The bootstrap admin key, at least ${secretCharactersMin} characters`,
@@ -106,10 +156,13 @@ export const allSettings = {
     '30',
   ),
   OIDC_ISSUER: setting(
-    optionalText().pipe(z.url({ protocol: /^https?$/ }).optional()),
+    httpUrl().optional(),
     'OpenID Connect issuer whose tokens are taken beside keys',
   ),
-  OIDC_AUDIENCE: setting(optionalText(), 'The audience that its tokens must name'),
+  OIDC_AUDIENCE: {
+    ...setting(optionalText(), 'The audience that its tokens must name; needed with OIDC_ISSUER'),
+    neededWith: 'OIDC_ISSUER',
+  },
   OIDC_SUBJECT_CLAIM: setting(text('sub'), 'Claim that names the subject', 'sub'),
   OIDC_TENANT_CLAIM: setting(
     optionalText(),
@@ -125,14 +178,14 @@ export const allSettings = {
   ),
   OIDC_ALLOW_PRIVATE: setting(
     z
-      .enum(['true', 'false'])
+      .enum(['true', 'false'], { error: 'must be true or false' })
       .default('false')
       .transform((value) => value === 'true'),
     'true: the issuer may be at a private address or speak plain HTTP',
     'false',
   ),
   COMMAND_API_URL: setting(
-    text('http://127.0.0.1:8003'),
+    z.string().default('http://127.0.0.1:8003').pipe(httpUrl()),
     'Where retention finds the command API',
     'http://127.0.0.1:8003',
   ),
@@ -168,6 +221,26 @@ export const allSettings = {
 
 export type SettingName = keyof typeof allSettings;
 
+/** A setting that a service cannot do without. */
+export const needed = <T>(
+  { schema }: Setting<T | undefined>,
+  help: string,
+): Setting<NonNullable<T>> => ({
+  schema: schema.transform((value, context) => {
+    if (value !== undefined && value !== null) return value;
+    context.addIssue('is needed');
+    return z.NEVER;
+  }),
+  help,
+  default: 'needed',
+});
+
+/** PostgreSQL, for a service that brings none. */
+export const neededDatabaseUrl = needed(
+  allSettings.DATABASE_URL,
+  'The PostgreSQL of the registry, as postgres://user:password@host:5432/name',
+);
+
 /** The settings of a service. */
 export const pickSettings = <Name extends SettingName>(
   ...names: Name[]
@@ -200,9 +273,13 @@ export function parseSettings<S extends Settings>(
 ): Values<S> {
   const values: Record<string, unknown> = {};
   const faults: string[] = [];
-  for (const [name, { schema }] of Object.entries(settings)) {
-    const parsed = schema.safeParse(environment[name]);
-    if (parsed.success) values[name] = parsed.data;
+  // what is set to nothing is not set, as in a file that lists every variable
+  const given = (name: string): string | undefined => environment[name] || undefined;
+  for (const [name, { schema, neededWith }] of Object.entries(settings)) {
+    const parsed = schema.safeParse(given(name));
+    if (neededWith !== undefined && given(neededWith) !== undefined && given(name) === undefined)
+      faults.push(`${name}: is needed with ${neededWith}`);
+    else if (parsed.success) values[name] = parsed.data;
     else faults.push(`${name}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`);
   }
   if (faults.length > 0)

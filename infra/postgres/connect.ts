@@ -44,6 +44,15 @@ export function connection(options: ConnectOptions): ClientConfig {
   };
 }
 
+/** A database's address as a person may read it. */
+export function withoutPassword(url: string): string {
+  if (!URL.canParse(url)) return 'as it is set';
+  const shown = new URL(url);
+  shown.password = '';
+  shown.searchParams.delete('password');
+  return shown.href;
+}
+
 /** Tells of idle connections that break, but for those of a pool that is being ended: its server may end just then. */
 export function tellOfBroken(pool: Pool, onError: (error: Error) => void): void {
   pool.on('error', (error) => {

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { Client } from 'pg';
 import Postgrator from 'postgrator';
-import { connection } from './connect.ts';
+import { connection, withoutPassword } from './connect.ts';
 
 /** Any two processes that start at once take turns: "modelog" as a number. */
 const migrationLock = 0x6d_6f_64_65_6c;
@@ -31,7 +31,7 @@ export async function migrate(url: string, migrations: Migrations): Promise<void
   );
   let lost: Error | null = null;
   client.on('error', (error) => (lost = error));
-  await client.connect();
+  await connect(client, url);
   try {
     await client.query(`select pg_advisory_lock(${migrationLock})`);
     const memory = await findMemory(client, migrations.schema);
@@ -51,6 +51,17 @@ export async function migrate(url: string, migrations: Migrations): Promise<void
     if (lost !== null) throw lost;
   } finally {
     await client.end();
+  }
+}
+
+/** @throws where there is no such database, or it does not let us in; names it without its password */
+async function connect(client: Client, url: string): Promise<void> {
+  try {
+    await client.connect();
+  } catch (error) {
+    throw new Error(`The database cannot be used (DATABASE_URL, ${withoutPassword(url)})`, {
+      cause: error,
+    });
   }
 }
 

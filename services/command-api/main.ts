@@ -16,8 +16,6 @@ const { values: config } = readSettings(
 
 await runService(async (giveUp) => {
   const { DATABASE_URL: databaseUrl } = config;
-  if (databaseUrl === undefined)
-    throw new Error('DATABASE_URL is needed; `npm start` brings its own PostgreSQL');
   const logger = openLogger(config.LOG_LEVEL);
   const platform = await openPlatform({
     name: 'modelog-command-api',

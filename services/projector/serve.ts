@@ -8,7 +8,6 @@ import { viewsMigrations } from './config.ts';
 import type { settings } from './config.ts';
 
 export async function serve(config: Values<typeof settings>, giveUp: GiveUp): Promise<Running> {
-  if (!config.DATABASE_URL) throw new Error('DATABASE_URL is needed');
   const platform = await openReaderPlatform({
     name: 'modelog-projector',
     config,

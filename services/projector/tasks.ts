@@ -23,8 +23,8 @@ export const isTask = (word: string): word is Task => tasks.some((task) => task 
 
 type Config = Pick<
   Values<typeof settings>,
-  'DATABASE_POOL_SIZE' | 'KAFKA_BROKERS' | 'KAFKA_TOPIC_PREFIX'
-> & { DATABASE_URL: string };
+  'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'KAFKA_BROKERS' | 'KAFKA_TOPIC_PREFIX'
+>;
 type Parts = { databaseUrl: string; pool: Pool; log: EventLog; topic: string };
 
 /** Where no person watches, a line so often is enough. */

@@ -13,10 +13,6 @@ const { values: config } = readSettings(
 
 await runService(async (giveUp) => {
   const { DATABASE_URL: databaseUrl, MODELOG_SERVICE_KEY: serviceKey } = config;
-  if (databaseUrl === undefined)
-    throw new Error('DATABASE_URL is needed; `npm start` brings its own PostgreSQL');
-  if (serviceKey === undefined)
-    throw new Error('MODELOG_SERVICE_KEY is needed, the same as the command API was given');
   const platform = await openReaderPlatform({
     name: 'modelog-retention',
     config,

@@ -30,6 +30,8 @@ export async function startLocalParts(options: {
   logger: Logger;
 }): Promise<LocalParts> {
   const { dataDir, localKafkaPort: kafkaPort, logger } = options;
+  if (options.withSchemaRegistry && !options.kafkaBrokers && kafkaPort === null)
+    throw new Error('--schema-registry is of no use without Kafka: npm run start:kafka');
   const onProgress = (message: string): void => logger.info(message);
   const stops: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
