@@ -171,7 +171,11 @@ export function commandApiApp(deps: {
       adminKey: string | undefined;
       serviceKey: string | undefined;
     }): Promise<void> {
-      await bootstrap({ ask, streams, pool }, secrets);
+      const { hasAdmin } = await bootstrap({ ask, streams, pool }, secrets);
+      if (!hasAdmin)
+        logger.warn(
+          'no key is an admin’s, who could make others: start once with MODELOG_ADMIN_KEY',
+        );
       if (kafka === null) return;
       relay?.start();
       training = consumeTraining({ ...kafka, submit: submitTraining, isTenant, logger, registry });

@@ -34,11 +34,12 @@ type BootstrapKey = {
 /**
  * Makes the tenant and exactly these keys; asking twice changes nothing. A bootstrap key that is not the given one any
  * more is revoked.
+ * @returns whether an admin has a key now
  */
 export async function bootstrap(
   { ask, streams, pool }: { ask: Ask; streams: Streams; pool: Pool },
   secrets: { adminKey: string | undefined; serviceKey: string | undefined },
-): Promise<void> {
+): Promise<{ hasAdmin: boolean }> {
   const stream = tenantStream(defaultTenant);
   const keys: BootstrapKey[] = [];
   if (secrets.adminKey !== undefined)
@@ -124,8 +125,16 @@ export async function bootstrap(
     return null;
   }
 
+  async function hasAdmin(): Promise<boolean> {
+    const { rowCount } = await pool.query(
+      `select from log.api_keys where role in ('admin', 'system_admin') and revoked_at is null limit 1`,
+    );
+    return rowCount === 1;
+  }
+
   let turns = 0;
   while ((await step()) !== null)
     if (++turns > turnsMax * 2)
       throw new Error('the bootstrap keys could not be made: too many others try to');
+  return { hasAdmin: await hasAdmin() };
 }

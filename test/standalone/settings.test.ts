@@ -1,5 +1,5 @@
 // What a service says of its settings: every fault at once, before anything else is begun, in words for a person.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -147,4 +147,33 @@ describe('a database that cannot be used', () => {
     const { code, output } = await run('command-api', { DATABASE_URL: url });
     expect([code, output]).toEqual([1, expect.stringContaining(url)]);
   });
+});
+
+/** Starts the command API, and ends it when it listens, or has ended by itself. */
+async function runCommandApi(environment: Record<string, string>): Promise<string> {
+  const child = spawn(process.execPath, [path.join(services, 'command-api', 'main.ts')], {
+    env: { PATH: process.env['PATH'], PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const closed = once(child, 'close');
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => {
+      output += text.toString();
+      if (output.includes('command-api listens')) child.kill('SIGTERM');
+    });
+  await closed;
+  expect(output).toContain('command-api listens');
+  return output;
+}
+
+it('a command API without MODELOG_ADMIN_KEY says that there is no admin, but not where there is', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const environment = { DATABASE_URL: database.url };
+  const words = 'no key is an admin’s';
+  expect(await runCommandApi(environment)).toContain(words);
+  const adminKey = 'admin-key-0123456789-0123456789-0123';
+  expect(await runCommandApi({ ...environment, MODELOG_ADMIN_KEY: adminKey })).not.toContain(words);
+  expect(await runCommandApi(environment)).not.toContain(words);
 });
