@@ -103,7 +103,7 @@ export const allSettings = {
   PORT: { ...port(8003), default: '8003 (projector 8004, retention 8005)' },
   DATA_DIR: setting(
     text('./data'),
-    'Folder of the embedded PostgreSQL, the local Kafka and the generated admin key',
+    'Folder of the embedded PostgreSQL, the local Kafka and the generated keys',
     './data',
   ),
   DATABASE_URL: setting(
@@ -144,7 +144,7 @@ export const allSettings = {
   MODELOG_SERVICE_KEY: setting(
     secret(),
     `The key with which retention asks the command API, at least ${secretCharactersMin} characters`,
-    'generated at each start where all run in one process',
+    'generated once, kept in DATA_DIR/service-key',
   ),
   SECRET_KEY: setting(
     secret(),

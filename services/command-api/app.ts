@@ -171,7 +171,11 @@ export function commandApiApp(deps: {
       adminKey: string | undefined;
       serviceKey: string | undefined;
     }): Promise<void> {
-      const { hasAdmin } = await bootstrap({ ask, streams, pool }, secrets);
+      const { hasAdmin, serviceKeyRevoked } = await bootstrap({ ask, streams, pool }, secrets);
+      if (serviceKeyRevoked)
+        logger.warn(
+          'another service key was in use on this database and is revoked: what runs with it can archive nothing any more. Give all processes on one database the same MODELOG_SERVICE_KEY',
+        );
       if (!hasAdmin)
         logger.warn(
           'no key is an admin’s, who could make others: start once with MODELOG_ADMIN_KEY',

@@ -34,12 +34,12 @@ type BootstrapKey = {
 /**
  * Makes the tenant and exactly these keys; asking twice changes nothing. A bootstrap key that is not the given one any
  * more is revoked.
- * @returns whether an admin has a key now
+ * @returns whether an admin has a key now, and whether a service key was revoked that a process may still run with
  */
 export async function bootstrap(
   { ask, streams, pool }: { ask: Ask; streams: Streams; pool: Pool },
   secrets: { adminKey: string | undefined; serviceKey: string | undefined },
-): Promise<{ hasAdmin: boolean }> {
+): Promise<{ hasAdmin: boolean; serviceKeyRevoked: boolean }> {
   const stream = tenantStream(defaultTenant);
   const keys: BootstrapKey[] = [];
   if (secrets.adminKey !== undefined)
@@ -87,6 +87,7 @@ export async function bootstrap(
     }
   }
 
+  let serviceKeyRevoked = false;
   /** The next step that is missing, done; null when nothing is missing. */
   async function step(): Promise<boolean | null> {
     const folded = await streams.load(tenantKind, stream);
@@ -105,17 +106,18 @@ export async function bootstrap(
         [sha256],
       );
       const standing = rows.find((row) => row.revoked_at === null && row.role === key.role)?.key_id;
-      for (const other of state.keys.values())
-        if (other.subject === key.subject && other.revoked_at === null && other.key_id !== standing)
-          return await submit(
-            state,
-            {
-              type: 'RevokeApiKey',
-              key_id: other.key_id,
-              reason: 'another bootstrap key was given',
-            },
-            [{ effect: 'revoke', key_id: other.key_id }],
-          );
+      for (const other of state.keys.values()) {
+        if (other.subject !== key.subject || other.revoked_at !== null || other.key_id === standing)
+          continue;
+        const { key_id } = other;
+        const isRevoked = await submit(
+          state,
+          { type: 'RevokeApiKey', key_id, reason: 'another bootstrap key was given' },
+          [{ effect: 'revoke', key_id }],
+        );
+        serviceKeyRevoked ||= isRevoked && key.role === 'service';
+        return isRevoked;
+      }
       if (standing !== undefined) continue;
       const data = { key_id: newId(), ...key, description: 'made at start', expires_at: null };
       return await submit(state, { type: 'IssueApiKey', by: null, ...data }, [
@@ -136,5 +138,5 @@ export async function bootstrap(
   while ((await step()) !== null)
     if (++turns > turnsMax * 2)
       throw new Error('the bootstrap keys could not be made: too many others try to');
-  return { hasAdmin: await hasAdmin() };
+  return { hasAdmin: await hasAdmin(), serviceKeyRevoked };
 }

@@ -1,5 +1,4 @@
 // The whole system in one process: what `npm start` runs, and with --kafka (a local Kafka) `npm run start:kafka`.
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { registryRetention } from '#events/policy/retention.ts';
@@ -13,8 +12,8 @@ import { commandApiApp } from '#services/command-api/app.ts';
 import { projectorApp } from '#services/projector/app.ts';
 import { viewsMigrations } from '#services/projector/config.ts';
 import { retentionByHttp, retentionMigrations } from '#services/retention/app.ts';
-import { adminKeyOf } from './admin-key.ts';
 import { settings } from './config.ts';
+import { keyOf } from './kept-key.ts';
 import { startLocalParts } from './local-parts.ts';
 import { welcome } from './welcome.ts';
 
@@ -49,8 +48,8 @@ await runService(async (giveUp) => {
   );
 
   try {
-    const adminKey = await adminKeyOf(config.MODELOG_ADMIN_KEY, dataDir);
-    const serviceKey = config.MODELOG_SERVICE_KEY ?? `mlk_${randomBytes(32).toString('base64url')}`;
+    const adminKey = await keyOf(config.MODELOG_ADMIN_KEY, path.join(dataDir, 'admin-key'));
+    const serviceKey = await keyOf(config.MODELOG_SERVICE_KEY, path.join(dataDir, 'service-key'));
     const platform = await openPlatform({
       name: 'modelog',
       databaseUrl: parts.databaseUrl,
@@ -77,7 +76,7 @@ await runService(async (giveUp) => {
       kept,
       modelTypes: config.MODEL_TYPES,
     });
-    await commandApi.start({ adminKey: adminKey.key, serviceKey });
+    await commandApi.start({ adminKey: adminKey.key, serviceKey: serviceKey.key });
     closing.push(commandApi.stop);
 
     const projector = projectorApp({
@@ -95,7 +94,7 @@ await runService(async (giveUp) => {
       log: commandApi.log,
       kafka,
       commandApiUrl: () => address,
-      serviceKey,
+      serviceKey: serviceKey.key,
       kept,
       sweepSeconds: config.RETENTION_SWEEP_SECONDS,
       deploymentTimeoutHours: config.DEPLOYMENT_TIMEOUT_HOURS,

@@ -1,12 +1,12 @@
 // What a person reads when the system has started.
-import type { AdminKey } from './admin-key.ts';
+import type { KeptKey } from './kept-key.ts';
 import type { LocalParts } from './local-parts.ts';
 
 /** Where it listens, where the data lies, the key (in full only the first time), and something to paste. */
 export function welcome(started: {
   address: string;
   dataDir: string;
-  adminKey: AdminKey;
+  adminKey: KeptKey;
   parts: Pick<LocalParts, 'kafkaBrokers' | 'schemaRegistryUrl'>;
 }): string {
   const { address, dataDir, adminKey, parts } = started;

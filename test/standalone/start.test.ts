@@ -2,10 +2,11 @@
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '#test/eventually.ts';
 import { temporaryDataDir } from '#test/real/data-dir.ts';
 import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
+import { freshDatabase } from '#test/real/postgres.ts';
 import { keyIn, main, register, start } from './npm-start.ts';
 
 let dataDir: string;
@@ -80,6 +81,39 @@ describe('npm start', () => {
         .status;
     expect(await ask(former)).toBe(401);
     expect(await ask('another-admin-key-0123456789-0123456789')).toBe(200);
+  });
+});
+
+describe('the service key', () => {
+  const adminKey = 'admin-key-0123456789-0123456789-0123';
+
+  it('is kept beside the admin key, so that a start again writes nothing', async () => {
+    const head = async (url: string): Promise<number> => {
+      const headers = { authorization: `Bearer ${keyIn(dataDir)}` };
+      const answer = await fetch(`${url}/api/v1/events?limit=1`, { headers });
+      return ((await answer.json()) as { head: number }).head;
+    };
+    const first = start(dataDir);
+    const headBefore = await head(await first.url());
+    expect(headBefore).toBeGreaterThan(0);
+    expect(fs.statSync(path.join(dataDir, 'service-key')).mode & 0o777).toBe(0o600);
+    first.child.kill('SIGTERM');
+    expect(await first.exit, first.output()).toBe(0);
+    const second = start(dataDir);
+    expect(await head(await second.url())).toBe(headBefore);
+    expect(second.output()).not.toContain('MODELOG_SERVICE_KEY');
+  });
+
+  it('of another process on the same database is revoked with a warning', async () => {
+    const database = await freshDatabase();
+    onTestFinished(() => database.drop());
+    const environment = { DATABASE_URL: database.url, MODELOG_ADMIN_KEY: adminKey };
+    const first = start(dataDir, environment);
+    await first.url();
+    expect(first.output()).not.toContain('MODELOG_SERVICE_KEY');
+    const second = start(await temporaryDataDir(), environment);
+    await second.url();
+    expect(second.output()).toMatch(/revoked.*MODELOG_SERVICE_KEY/);
   });
 });
 

@@ -1,10 +1,9 @@
-// The bootstrap admin key: given, or generated once and kept in a file that only its owner reads.
+// A key of `npm start`, the admin's or retention's: given, or generated once and kept in a file that only its owner reads.
 import fs from 'node:fs/promises';
-import path from 'node:path';
 import { newSecret } from '#infra/auth/keys.ts';
 import { secretCharactersMin } from '#infra/settings.ts';
 
-export type AdminKey = {
+export type KeptKey = {
   key: string;
   /** The file that holds it; null where it was given by a setting. */
   file: string | null;
@@ -13,9 +12,8 @@ export type AdminKey = {
 };
 
 /** @throws where the file holds something else than a key. */
-export async function adminKeyOf(given: string | undefined, dataDir: string): Promise<AdminKey> {
+export async function keyOf(given: string | undefined, file: string): Promise<KeptKey> {
   if (given !== undefined) return { key: given, file: null, isNew: false };
-  const file = path.join(dataDir, 'admin-key');
   const kept = await fs.readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
