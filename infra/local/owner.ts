@@ -24,16 +24,15 @@ export async function ownFolder(folder: string): Promise<{ release(): Promise<vo
   } catch (cause) {
     throw unreachable(folder, cause);
   }
-  try {
-    lock.exec('begin exclusive');
-  } catch (cause) {
+  const refusal = claim(lock);
+  if (refusal !== null) {
     lock.close();
-    if (!isBusy(cause)) throw unreachable(folder, cause);
+    if (!isBusy(refusal)) throw unreachable(folder, refusal);
     const pid = (await readFile(told, 'utf8').catch(() => '')).trim();
+    // without SQLite's words as the cause: that "a database is locked" leads a person astray
     throw new LocalServerError(
       'in_use',
       `${folder} is in use by ${pid === '' ? 'another process' : `the process ${pid}`}. Stop that process, or choose another data directory (DATA_DIR).`,
-      { cause },
     );
   }
   try {
@@ -53,6 +52,16 @@ export async function ownFolder(folder: string): Promise<{ release(): Promise<vo
         free();
       })),
   };
+}
+
+/** Takes the lock; returns what was in the way, or null. */
+function claim(lock: DatabaseSync): unknown {
+  try {
+    lock.exec('begin exclusive');
+    return null;
+  } catch (cause) {
+    return cause;
+  }
 }
 
 const isBusy = (cause: unknown): boolean =>

@@ -15,7 +15,7 @@ import { retentionByHttp, retentionMigrations } from '#services/retention/app.ts
 import { settings } from './config.ts';
 import { keyOf } from './kept-key.ts';
 import { startLocalParts } from './local-parts.ts';
-import { welcome } from './welcome.ts';
+import { farewell, welcome } from './welcome.ts';
 
 const { values: config, flags } = readSettings(
   `npm start: the whole system in one process, on an embedded PostgreSQL unless DATABASE_URL is set, with Kafka where KAFKA_BROKERS is set
@@ -129,7 +129,7 @@ await runService(async (giveUp) => {
     closing.push(http.close, retention.stop);
 
     process.stdout.write(welcome({ address, dataDir, adminKey, parts }));
-    return { stop };
+    return { stop: () => farewell(process.stdout, stop) };
   } catch (error) {
     await stop();
     throw error;

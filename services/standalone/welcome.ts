@@ -1,4 +1,4 @@
-// What a person reads when the system has started.
+// What a person reads when the system has started, and when it ends.
 import type { KeptKey } from './kept-key.ts';
 import type { LocalParts } from './local-parts.ts';
 
@@ -41,4 +41,18 @@ export function welcome(started: {
     '',
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Ends, and says so at a terminal: what is under way there would look like nothing, for as long as it takes. */
+export async function farewell(
+  terminal: { isTTY?: boolean; write: (text: string) => unknown },
+  stop: () => Promise<void>,
+): Promise<void> {
+  const say = (text: string): void => {
+    if (terminal.isTTY === true) terminal.write(text);
+  };
+  // on a line of its own, as the terminal shows ^C
+  say('\n  Ending: what was begun is finished first …\n');
+  await stop();
+  say('  Modelog has ended.\n');
 }

@@ -45,7 +45,10 @@ async function play(url: string): Promise<void> {
       body: body === null ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(requestTimeoutMs),
     }).catch((cause: unknown) => {
-      throw new Stopped(`No registry answers at ${url}. Start one by: npm start`, { cause });
+      throw new Stopped(
+        `No registry answers at ${url}. Start one by npm start, or say where it listens: --url http://127.0.0.1:PORT`,
+        { cause },
+      );
     });
     const answer = (await response.json()) as Body;
     console.log(`\n${styleText('bold', who)} ${told}`);

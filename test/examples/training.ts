@@ -134,7 +134,10 @@ const registryAt =
         signal: AbortSignal.timeout(requestTimeoutMs),
       });
     } catch (cause) {
-      throw new Stopped(`No registry answers at ${url}. Start one by: npm start`, { cause });
+      throw new Stopped(
+        `No registry answers at ${url}. Start one by npm start, or say where it listens: --url http://127.0.0.1:PORT`,
+        { cause },
+      );
     }
     if (response.status === 401)
       throw new Stopped(`The registry at ${url} does not know the key; see MODELOG_ADMIN_KEY.`);
@@ -184,7 +187,10 @@ async function sendByKafka(
     await producer.close();
   } catch (cause) {
     const where = brokers.join(', ');
-    throw new Stopped(`No Kafka answers at ${where}. Start one by: npm run start:kafka`, { cause });
+    throw new Stopped(
+      `No Kafka answers at ${where}. Start one by npm run start:kafka, or say where it is: KAFKA_BROKERS`,
+      { cause },
+    );
   }
 
   const recorded = new Map<string, Record<string, unknown>[]>();

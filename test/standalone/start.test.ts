@@ -53,6 +53,7 @@ describe('npm start', () => {
     const second = start(dataDir);
     expect(await second.exit).toBe(1);
     expect(second.output()).toMatch(/in use|already/i);
+    expect(second.output()).not.toContain('because');
     expect(second.output()).toContain(dataDir);
     expect(await register(dataDir, url, 'fraud')).toBe(201);
   });

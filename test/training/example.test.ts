@@ -78,6 +78,11 @@ it('says what to do when it cannot work', async () => {
     1,
     `The registry at ${registry.apiUrl} does not know the key; see MODELOG_ADMIN_KEY.\n`,
   ]);
+  const nobody = await run(['--url', 'http://127.0.0.1:1']);
+  expect([nobody.code, nobody.err]).toEqual([
+    1,
+    expect.stringMatching(/^No registry answers at http:\/\/127\.0\.0\.1:1\. .*--url/),
+  ]);
   expect((await run(['--nights', '0'])).err).toMatch(/^--nights must be/);
   expect((await run(['--help'])).out).toMatch(/^npm run example:training/);
 });
