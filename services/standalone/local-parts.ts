@@ -9,7 +9,7 @@ export type LocalParts = {
   databaseUrl: string;
   kafkaBrokers: string[] | null;
   schemaRegistryUrl: string | null;
-  /** Resolves when PostgreSQL has ended, without which there is nothing to go on with; never where it was given. */
+  /** Resolves when PostgreSQL has ended by itself, without which there is nothing to go on with; never where it was given. */
   postgresLost: Promise<void>;
   /** Ends them, last started first. */
   stop: () => Promise<void>;
@@ -34,7 +34,9 @@ export async function startLocalParts(options: {
     throw new Error('--schema-registry is of no use without Kafka: npm run start:kafka');
   const onProgress = (message: string): void => logger.info(message);
   const stops: (() => Promise<void>)[] = [];
+  let isStopping = false;
   const stop = async (): Promise<void> => {
+    isStopping = true;
     for (const end of stops.toReversed()) await end();
   };
   const tellOf = (name: string, meanwhile: string) => ({
@@ -45,6 +47,7 @@ export async function startLocalParts(options: {
       logger.error({ err: error }, `${name} cannot be started again; trying on`),
   });
   const never = new Promise<void>(() => undefined);
+  const unlessStopping = (): Promise<void> | void => (isStopping ? never : undefined);
 
   try {
     const postgres =
@@ -87,7 +90,7 @@ export async function startLocalParts(options: {
       databaseUrl: options.databaseUrl ?? postgres!.url,
       kafkaBrokers,
       schemaRegistryUrl,
-      postgresLost: postgres === null ? never : postgres.exited.then(() => undefined),
+      postgresLost: postgres === null ? never : postgres.exited.then(unlessStopping),
       stop,
     };
   } catch (error) {

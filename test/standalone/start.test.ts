@@ -58,6 +58,14 @@ describe('npm start', () => {
     expect(await register(dataDir, url, 'fraud')).toBe(201);
   });
 
+  it('says of a start that fails why it does, and no more', async () => {
+    const first = start(dataDir);
+    const port = new URL(await first.url()).port;
+    const second = start(await temporaryDataDir(), { PORT: port });
+    expect(await second.exit).toBe(1);
+    expect(second.output()).toMatch(/^Modelog: .*EADDRINUSE.*\n$/);
+  });
+
   it('goes on after kill -9, though PostgreSQL was left over', async () => {
     const first = start(dataDir);
     expect(await register(dataDir, await first.url(), 'fraud')).toBe(201);
