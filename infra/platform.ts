@@ -139,6 +139,8 @@ export type HttpService = {
   port: number;
   /** How tokens are verified; absent: only keys are known. */
   identity?: TokenVerifiers;
+  /** Whose pages may ask from a browser. */
+  corsOrigins: readonly string[];
   /** Mounts the routes: under `/api/v1`, and those that documents [2] and [3] address without a prefix. */
   routes: (server: HttpServer) => void;
   bareRoutes?: (server: HttpServer) => void;
@@ -164,6 +166,7 @@ export async function serveHttp(
     audit,
     keyring: openKeyring(pool, service.identity),
     metrics: requestMetrics(registry),
+    corsOrigins: service.corsOrigins,
   });
   const version = modelogVersion();
   let isEnding = false;

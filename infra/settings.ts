@@ -80,6 +80,13 @@ const brokerList = () =>
     return brokers.every(isBroker) ? brokers : null;
   }, 'must be brokers as host:port, comma-separated');
 
+const originList = () =>
+  readAs((list) => {
+    const origins = list.split(',').map((origin) => origin.trim());
+    return origins.every((origin) => origin === '*' || isOrigin(origin)) ? origins : null;
+  }, 'must be origins as https://ui.example, comma-separated, or *');
+const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text;
+
 /** The host may be left out, where it stands among the parameters: a socket's folder. */
 const databaseUrl = () =>
   readAs(
@@ -184,6 +191,10 @@ export const allSettings = {
     'true: the issuer may be at a private address or speak plain HTTP',
     'false',
   ),
+  CORS_ORIGINS: setting(
+    originList().default([]),
+    'Origins whose pages may ask from a browser, comma-separated, as https://ui.example; * for all',
+  ),
   COMMAND_API_URL: setting(
     z.string().default('http://127.0.0.1:8003').pipe(httpUrl()),
     'Where retention finds the command API',
@@ -250,8 +261,8 @@ export const pickSettings = <Name extends SettingName>(
     Name
   >;
 
-/** What each service that answers callers reads of tokens and of their issuer. */
-export const identitySettings = pickSettings(
+/** What each service that answers callers reads: of tokens and of their issuer, and of pages that ask. */
+export const callerSettings = pickSettings(
   'SECRET_KEY',
   'ACCESS_TOKEN_EXPIRE_MINUTES',
   'OIDC_ISSUER',
@@ -261,7 +272,25 @@ export const identitySettings = pickSettings(
   'OIDC_ROLES_CLAIM',
   'OIDC_TEAMS_CLAIM',
   'OIDC_ALLOW_PRIVATE',
+  'CORS_ORIGINS',
 );
+
+/** By what names documents [1] and [2] give the same; the own name comes first. */
+const inDocuments: Partial<Record<string, (environment: NodeJS.ProcessEnv) => string | undefined>> =
+  {
+    DATABASE_POOL_SIZE: ({ DB_POOL_SIZE }) => DB_POOL_SIZE,
+    DATABASE_URL: ({ POSTGRES_HOST: host, ...environment }) => {
+      const user = encodeURIComponent(environment['POSTGRES_USER'] || 'postgres');
+      const password = encodeURIComponent(environment['POSTGRES_PASSWORD'] || 'postgres');
+      const place = `${host}:${environment['POSTGRES_PORT'] || 5432}`;
+      return (
+        host &&
+        `postgres://${user}:${password}@${place}/${environment['POSTGRES_DB'] || 'model_registry'}`
+      );
+    },
+    LOG_LEVEL: ({ DEBUG }) => (DEBUG === 'true' ? 'debug' : undefined),
+    MODEL_TYPES: ({ SUPPORTED_FRAMEWORKS }) => SUPPORTED_FRAMEWORKS,
+  };
 
 /**
  * Parses the settings from an environment.
@@ -274,7 +303,8 @@ export function parseSettings<S extends Settings>(
   const values: Record<string, unknown> = {};
   const faults: string[] = [];
   // what is set to nothing is not set, as in a file that lists every variable
-  const given = (name: string): string | undefined => environment[name] || undefined;
+  const given = (name: string): string | undefined =>
+    environment[name] || inDocuments[name]?.(environment) || undefined;
   for (const [name, { schema, neededWith }] of Object.entries(settings)) {
     const parsed = schema.safeParse(given(name));
     if (neededWith !== undefined && given(neededWith) !== undefined && given(name) === undefined)

@@ -1,7 +1,7 @@
 // The command API's settings.
 import {
   allSettings,
-  identitySettings,
+  callerSettings,
   neededDatabaseUrl,
   pickSettings,
   secretCharactersMin,
@@ -30,5 +30,5 @@ export const settings = {
     help: `The key with which retention asks, at least ${secretCharactersMin} characters, the same for all processes on a database`,
     default: '',
   },
-  ...identitySettings,
+  ...callerSettings,
 };

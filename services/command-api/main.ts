@@ -47,6 +47,7 @@ await runService(async (giveUp) => {
     title: 'Modelog command API',
     host: config.HOST,
     port: config.PORT,
+    corsOrigins: config.CORS_ORIGINS,
     identity,
     routes: app.routes,
     bareRoutes: app.bareRoutes,

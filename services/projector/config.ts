@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Migrations } from '#infra/postgres/migrate.ts';
 import {
   allSettings,
-  identitySettings,
+  callerSettings,
   neededDatabaseUrl,
   pickSettings,
   port,
@@ -28,7 +28,7 @@ export const settings = {
     ...allSettings.DATA_DIR,
     help: 'Where a task (rebuild, parked, redrive) finds the PostgreSQL of an `npm start`, if none is named',
   },
-  ...identitySettings,
+  ...callerSettings,
   PORT: port(8004),
 };
 

@@ -23,6 +23,7 @@ export async function serve(config: Values<typeof settings>, giveUp: GiveUp): Pr
     title: 'Modelog reads',
     host: config.HOST,
     port: config.PORT,
+    corsOrigins: config.CORS_ORIGINS,
     identity: tokenVerifiersOf(config),
     routes: app.routes,
     bareRoutes: app.bareRoutes,

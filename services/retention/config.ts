@@ -1,7 +1,7 @@
 // The retention service's settings.
 import {
   allSettings,
-  identitySettings,
+  callerSettings,
   needed,
   neededDatabaseUrl,
   pickSettings,
@@ -25,6 +25,6 @@ export const settings = {
     allSettings.MODELOG_SERVICE_KEY,
     'The key with which retention asks the command API, the same as that was given',
   ),
-  ...identitySettings,
+  ...callerSettings,
   PORT: port(8005),
 };

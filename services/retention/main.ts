@@ -35,6 +35,7 @@ await runService(async (giveUp) => {
     title: 'Modelog retention',
     host: config.HOST,
     port: config.PORT,
+    corsOrigins: config.CORS_ORIGINS,
     identity: tokenVerifiersOf(config),
     routes: app.routes,
     bareRoutes: app.routes,

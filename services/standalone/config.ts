@@ -1,5 +1,5 @@
 // The settings of the whole system in one process.
-import { identitySettings, pickSettings } from '#infra/settings.ts';
+import { callerSettings, pickSettings } from '#infra/settings.ts';
 
 export const settings = {
   ...pickSettings(
@@ -20,5 +20,5 @@ export const settings = {
     'RETENTION_SWEEP_SECONDS',
     'DEPLOYMENT_TIMEOUT_HOURS',
   ),
-  ...identitySettings,
+  ...callerSettings,
 };

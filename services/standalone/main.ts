@@ -104,6 +104,7 @@ await runService(async (giveUp) => {
       title: 'Modelog',
       host: config.HOST,
       port: config.PORT,
+      corsOrigins: config.CORS_ORIGINS,
       identity,
       routes(server) {
         commandApi.routes(server);

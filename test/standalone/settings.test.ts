@@ -177,3 +177,42 @@ it('a command API without MODELOG_ADMIN_KEY says that there is no admin, but not
   expect(await runCommandApi({ ...environment, MODELOG_ADMIN_KEY: adminKey })).not.toContain(words);
   expect(await runCommandApi(environment)).not.toContain(words);
 });
+
+describe('a name of the documents', () => {
+  const { DATABASE_URL, DATABASE_POOL_SIZE, LOG_LEVEL, CORS_ORIGINS } = allSettings;
+  const parsed = (environment: Record<string, string>) =>
+    parseSettings({ DATABASE_URL, DATABASE_POOL_SIZE, LOG_LEVEL, CORS_ORIGINS }, environment);
+
+  it('stands for the own name', () =>
+    expect(
+      parsed({
+        POSTGRES_HOST: 'db',
+        POSTGRES_USER: 'ana',
+        POSTGRES_PASSWORD: 'a/b@c',
+        DB_POOL_SIZE: '20',
+        DEBUG: 'true',
+      }),
+    ).toMatchObject({
+      DATABASE_URL: 'postgres://ana:a%2Fb%40c@db:5432/model_registry',
+      DATABASE_POOL_SIZE: 20,
+      LOG_LEVEL: 'debug',
+    }));
+
+  it('gives way to it', () =>
+    expect(
+      parsed({ POSTGRES_HOST: 'db', DATABASE_URL: unusedUrl, DB_POOL_SIZE: '20', DEBUG: 'false' }),
+    ).toEqual({
+      DATABASE_URL: unusedUrl,
+      DATABASE_POOL_SIZE: 20,
+      LOG_LEVEL: 'info',
+      CORS_ORIGINS: [],
+    }));
+});
+
+it.each(['ui.example', 'https://ui.example/path', 'https://ui.example,nonsense'])(
+  'an origin is a scheme and a host, and no more: %s',
+  (CORS_ORIGINS) =>
+    expect(() =>
+      parseSettings({ CORS_ORIGINS: allSettings.CORS_ORIGINS }, { CORS_ORIGINS }),
+    ).toThrow(/CORS_ORIGINS: must be origins/),
+);
