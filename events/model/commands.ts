@@ -1,12 +1,11 @@
 // What can be asked of a model, and the closed list of reasons why the answer may be no.
 // Time, ids and chance arrive in the command, so that a decision is repeatable.
-import type { HeldRole, Role } from '../access.ts';
-import type { Actor } from '../envelope.ts';
+import type { Role } from '../access.ts';
 import type { Pointer, PolicyInForce, PolicyScope } from '../policy/policy.ts';
 import type { Retention } from '../policy/retention.ts';
 import type { BindingStatus } from './binding-events.ts';
 import type { ModelEventData } from './events.ts';
-import type { Dependence } from './four-eyes.ts';
+import type { Asker, Dependence } from './four-eyes.ts';
 import type { GateResult } from './gates.ts';
 import type { PromotionState } from './promotion-row.ts';
 import type { DeploymentStatus, Readiness, Stage, Strategy } from './shapes.ts';
@@ -78,15 +77,6 @@ export type NewBinding = BindingFacts & { status: 'inactive' | 'active' };
 /** What a PATCH of a binding may change; `config` is replaced whole, and `status` moves in the same append. */
 export type BindingPatch = { [K in keyof BindingFacts]?: BindingFacts[K] | undefined } & {
   status?: BindingStatus | undefined;
-};
-
-/** Who asks, as four eyes compare people: by subject, with the strongest role held there and who it came from. */
-export type Asker = HeldRole & {
-  subject: string;
-  type: Actor['type'];
-  declared_by: string | null;
-  /** What else is held there: a role that does for something may have come from somebody else. */
-  other_roles?: readonly HeldRole[];
 };
 
 export type Common = {

@@ -1,9 +1,17 @@
 // Four eyes: who may agree to what others did. People are compared by subject; a declared name can exclude, never include.
 import { may } from '../access.ts';
-import type { Role } from '../access.ts';
+import type { HeldRole, Role } from '../access.ts';
 import type { Actor } from '../envelope.ts';
-import type { Asker } from './commands.ts';
 import type { Judged } from './evidence.ts';
+
+/** Who asks, as four eyes compare people: by subject, with the strongest role held there and who it came from. */
+export type Asker = HeldRole & {
+  subject: string;
+  type: Actor['type'];
+  declared_by: string | null;
+  /** What else is held there: a role that does for something may have come from somebody else. */
+  other_roles?: readonly HeldRole[];
+};
 
 export type Dependence =
   | 'service'

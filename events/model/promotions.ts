@@ -1,8 +1,9 @@
 // Promotion requests: asked for, decided by others, and executed for exactly these bytes, this evidence and this policy.
 import type { Decision } from '../decider.ts';
-import type { Asker, Common, ModelCommand, ModelRefusal } from './commands.ts';
+import type { Common, ModelCommand, ModelRefusal } from './commands.ts';
 import { evidenceDigestOf } from './evidence.ts';
 import type { ModelEvent, ModelEventData } from './events.ts';
+import type { Asker } from './four-eyes.ts';
 import { actingAsApprover, rolesThatApprove, whyApprovalDoesNotCount } from './four-eyes.ts';
 import type { GateResult } from './gates.ts';
 import { progressAt } from './promotion-row.ts';

@@ -1,5 +1,5 @@
 // A model under a policy, and the people around it: what the tests of gates, approvals and requests begin with.
-import type { Asker } from '#events/model/commands.ts';
+import type { Asker } from '#events/model/four-eyes.ts';
 import type { ModelEvent } from '#events/model/events.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { ModelState } from '#events/model/state.ts';

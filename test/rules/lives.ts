@@ -12,7 +12,8 @@ import {
 } from 'fast-check';
 import type { Arbitrary } from 'fast-check';
 import { catalogue } from '#events/catalogue.ts';
-import type { Asker, ModelCommand, NewVersion, VersionRef } from '#events/model/commands.ts';
+import type { ModelCommand, NewVersion, VersionRef } from '#events/model/commands.ts';
+import type { Asker } from '#events/model/four-eyes.ts';
 import { bindingStatuses } from '#events/model/binding-events.ts';
 import { modelDecider } from '#events/model/decide.ts';
 import type { RecordedModelEvent } from '#events/model/events.ts';

@@ -1,6 +1,7 @@
 // A registry of one model as a person would keep it on paper: lists, maps, and what `domain.md` says, rule by rule.
 // Nothing of the code under test is called; its types say only what is asked and how things are named.
-import type { Asker, ModelCommand, ModelRefusal, VersionRef } from '#events/model/commands.ts';
+import type { ModelCommand, ModelRefusal, VersionRef } from '#events/model/commands.ts';
+import type { Asker } from '#events/model/four-eyes.ts';
 
 export type Code = ModelRefusal['code'];
 export type CommandOf<Type extends ModelCommand['type']> = Extract<ModelCommand, { type: Type }>;

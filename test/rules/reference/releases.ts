@@ -1,5 +1,6 @@
 // Stages, what a rung asks for, who agreed, and the way back, as the release ladder of `domain.md` has it.
-import type { Asker, ModelCommand } from '#events/model/commands.ts';
+import type { ModelCommand } from '#events/model/commands.ts';
+import type { Asker } from '#events/model/four-eyes.ts';
 import type { Policy } from '#events/policy/policy.ts';
 import { rollBackPlace } from './places.ts';
 import { handOver, live, living, moveTo, stale, usesOf, versionAt } from './registry.ts';
