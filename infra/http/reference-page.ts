@@ -7,10 +7,21 @@ const path = '/docs';
 /** What the browser needs to know of an answer; what concerns the connection is this server's own. */
 const shownHeaders = ['content-type', 'location', 'cache-control', 'etag'] as const;
 
+/** The page shows the API and asks it; it asks nobody else, and offers nothing that others sell. */
+const configuration = {
+  url: '/openapi.json',
+  showDeveloperTools: 'never',
+  hideClientButton: true,
+  withDefaultFonts: false,
+  telemetry: false,
+  agent: { disabled: true },
+  mcp: { disabled: true },
+} as const;
+
 async function openPage(): Promise<FastifyInstance> {
   const { default: scalar } = await import('@scalar/fastify-api-reference');
   const page = fastify();
-  await page.register(scalar, { routePrefix: path, configuration: { url: '/openapi.json' } });
+  await page.register(scalar, { routePrefix: path, configuration });
   await page.ready();
   return page;
 }

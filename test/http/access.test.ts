@@ -80,7 +80,10 @@ describe('a stranger', () => {
     expect((await api.ask('GET', '/docs', { key: null })).status).toBeLessThan(400);
     const page = await fetch(new URL('/docs/', api.address));
     expect(page.headers.get('content-type')).toContain('text/html');
-    const script = /<script src="([^"]+)"/.exec(await page.text())![1]!;
+    const html = await page.text();
+    // it talks to nobody but the registry
+    expect(html).toMatch(/"agent":\s*{\s*"disabled":\s*true/);
+    const script = /<script src="([^"]+)"/.exec(html)![1]!;
     expect((await fetch(new URL(script, page.url))).status).toBe(200);
     expect((await api.ask('GET', '/docs/other', { key: null })).status).toBe(404);
     const open = api.routes.filter(({ permission }) => permission === 'open');
