@@ -26,7 +26,11 @@ function metricOf(
   { facts }: Pick<Judged, 'facts'>,
   { name, split }: { name: string; split: string | null },
 ): number | null {
-  if (split === null) return flatMetrics(facts.metrics)[name] ?? null;
+  if (split === null) {
+    const flat = flatMetrics(facts.metrics);
+    // every object has what it inherits, `constructor` for one
+    return Object.hasOwn(flat, name) ? flat[name]! : null;
+  }
   return facts.metrics.find((one) => one.name === name && one.split === split)?.value ?? null;
 }
 

@@ -70,17 +70,20 @@ export const namesAsParent = (
   ...(label === null ? [] : [nameAsParent(modelName, label)]),
 ];
 
-/** The keys by which a version is named by its children. */
+/**
+ * The keys by which a version is named by its children.
+ * @param modelName null: its model was deleted, and has given its name up
+ */
 export function keysAsParent(
   tenant: string,
   { model_id, version_id, number, label }: Facts,
-  modelName: string,
+  modelName: string | null,
 ): string[] {
   const names = label === null ? [String(number)] : [String(number), label];
   return [
     parentKey(tenant, { by: 'id', version_id }),
     ...names.flatMap((version) => [
-      parentKey(tenant, { by: 'name', model: modelName, version }),
+      ...(modelName === null ? [] : [parentKey(tenant, { by: 'name', model: modelName, version })]),
       parentKey(tenant, { by: 'own', model_id, version }),
     ]),
   ];

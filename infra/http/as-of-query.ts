@@ -2,6 +2,9 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
+const earliest = new Date(0);
+const latest = new Date('9999-12-31T23:59:59.999Z');
+
 /** The query parameter of every read that can be answered as of then. */
 export const asOfQuery = {
   as_of: z
@@ -13,9 +16,12 @@ export const asOfQuery = {
           .transform((digits) => ({ position: Number(digits) })),
         z.iso
           .datetime({ offset: true })
-          .transform((text) => ({ time: new Date(text).toISOString() })),
+          .transform((text) => new Date(text))
+          // the years that the log can hold; the texts of other ones sort otherwise
+          .refine((at) => at >= earliest && at <= latest)
+          .transform((at) => ({ time: at.toISOString() })),
       ],
-      'must be a position of the log, or an RFC 3339 time',
+      'must be a position of the log, or an RFC 3339 time between 1970 and 9999',
     )
     .optional(),
 };

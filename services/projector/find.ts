@@ -19,6 +19,7 @@ export const integerMax = 2_147_483_647;
 type ModelPlace = Place & {
   model_id: string;
   name: string;
+  is_deleted: boolean;
   stream_version: number;
   position: number;
 };
@@ -102,7 +103,7 @@ export function openFind(reader: Reader): Find {
         { nth: number; state: string | null } & Omit<ModelPlace, 'position'> & { position: string }
       >({
         name: `version by ${by} and ${which}`,
-        text: `select k.nth::integer, m.model_id, m.name, m.team, m.project, m.stream_version, m.position, f.state
+        text: `select k.nth::integer, m.model_id, m.name, m.is_deleted, m.team, m.project, m.stream_version, m.position, f.state
                from unnest($1::text[], $2::text[], $3::text[]) with ordinality k(tenant, model, version, nth),
                  lateral (select * from views.models_gN m
                           where m.tenant = k.tenant and ${modelMatches[by]} limit 1) m

@@ -1,7 +1,8 @@
 // Walks from a version to what it was made from, and to what was made from it, and draws it as nodes and edges. Both ways have an
 // end: a number of steps, and a number of things; what lies beyond is named where the walk stopped.
-import { parentKey, parentRef, keysAsParent } from '#events/model/lineage.ts';
+import { parentKey, parentRef } from '#events/model/lineage.ts';
 import type { Caller } from './answers.ts';
+import { keysOf } from './relatives.ts';
 import type { Child, Relative, Relatives } from './relatives.ts';
 
 /** A picture of more is none. */
@@ -87,7 +88,7 @@ function openGraph(caller: Caller) {
       stage: version.stage,
       deleted_at: version.deleted_at,
     });
-    for (const key of keysAsParent(caller.tenant, facts, model_name)) versionByKey.set(key, id);
+    for (const key of keysOf(caller.tenant, relative)) versionByKey.set(key, id);
     attach(id, { id: `model:${model_id}`, type: 'model', model_id, name: model_name }, 'holds');
     const made = (type: string, name: string | null, edge: string): void => {
       if (name !== null) attach(id, { id: `${type}:${name}`, type, name }, edge);
@@ -204,8 +205,8 @@ async function walkToChildren(
       whole: isBeyond ? 0 : versionsMax,
     });
     const next: Relative[] = [];
-    for (const { model_id, model_name, version } of children) {
-      const child = version && { model_id, model_name, version };
+    for (const { model_id, model_name, is_deleted, version } of children) {
+      const child = version && { model_id, model_name, is_deleted, version };
       if (child !== null && graph.add(child)) next.push(child);
     }
     for (const child of children) {

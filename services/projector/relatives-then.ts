@@ -5,6 +5,7 @@ import { findVersionOrTombstone } from '#events/model/version-ref.ts';
 import type { VersionRef } from '#events/model/commands.ts';
 import { isDigits } from '#events/names.ts';
 import type { ModelThen } from '#infra/as-of.ts';
+import { isDeleted } from './listed-model.ts';
 import { parentsByKey } from './relatives.ts';
 import type { Relative, Relatives } from './relatives.ts';
 
@@ -17,10 +18,10 @@ export function relativesThen(models: readonly ModelThen[]): Relatives {
   for (const state of models) {
     const { tenant, model_id, name } = state.model;
     modelById.set(model_id, state);
-    if (state.model.state !== 'deleted') modelByName.set(name, state);
+    if (!isDeleted(state.model)) modelByName.set(name, state);
     for (const version of state.versions.values()) {
       modelByVersionId.set(version.facts.version_id, state);
-      const child = { model_id, model_name: name, version };
+      const child = { model_id, model_name: name, is_deleted: isDeleted(state.model), version };
       for (const key of keysOfParents(tenant, version.facts)) {
         const children = childrenByKey.get(key);
         if (children === undefined) childrenByKey.set(key, [child]);
@@ -38,7 +39,12 @@ export function relativesThen(models: readonly ModelThen[]): Relatives {
     const state = modelOf(ref);
     const version = state === undefined ? null : findVersionOrTombstone(state, versionRefOf(ref));
     if (state === undefined || version === null) return null;
-    return { model_id: state.model.model_id, model_name: state.model.name, version };
+    return {
+      model_id: state.model.model_id,
+      model_name: state.model.name,
+      is_deleted: isDeleted(state.model),
+      version,
+    };
   }
 
   return {
@@ -52,13 +58,12 @@ export function relativesThen(models: readonly ModelThen[]): Relatives {
       const found = [...parentsOf].toSorted(([left], [right]) => inOrder(left, right));
       const children = found
         .slice(0, most.named)
-        .flatMap(([{ model_id, model_name, version }, parents], nth) =>
+        .flatMap(([{ version, ...of_model }, parents], nth) =>
           of
             .filter((parent) => parents.has(parent))
             .map((parent) => ({
               parent,
-              model_id,
-              model_name,
+              ...of_model,
               number: version.facts.number,
               label: version.facts.label,
               version: nth < most.whole ? version : null,

@@ -13,14 +13,27 @@ import type { Reader } from './reader.ts';
 /** Of what was read, so many characters are kept with what they say: some two thousand versions. */
 const readCharactersMax = 4_000_000;
 
-/** A version and the name that its model has now. */
-export type Relative = { model_id: string; model_name: string; version: Version };
+/** A version and the name that its model has now, or had when it was deleted. */
+export type Relative = {
+  model_id: string;
+  model_name: string;
+  /** Its model was deleted: by the name it is found no more, and another one may have it. */
+  is_deleted: boolean;
+  version: Version;
+};
+
+/** The keys by which a version is named as a parent. */
+export const keysOf = (
+  tenant: string,
+  { model_name, is_deleted, version }: Relative,
+): readonly string[] => keysAsParent(tenant, version.facts, is_deleted ? null : model_name);
 
 /** A child by its names, with the one of its parents that was asked about. */
 export type Child = {
   parent: Relative;
   model_id: string;
   model_name: string;
+  is_deleted: boolean;
   number: number;
   label: string | null;
   /** The version whole; null beyond as many as were asked for whole. */
@@ -45,10 +58,10 @@ export type Relatives = {
 export const childrenText = `
   with named as materialized (
     select model_id, number, label, parents, state from views.versions_gN where parents && $1::text[])
-  select v.model_id, m.name as model_name, v.number, v.label, v.parents,
+  select v.model_id, m.name as model_name, m.is_deleted, v.number, v.label, v.parents,
     case when row_number() over (order by v.model_id, v.number) <= $6 then v.state end as state
   from named v,
-    lateral (select tenant, name, team, project from views.models_gN where model_id = v.model_id limit 1) m
+    lateral (select tenant, name, is_deleted, team, project from views.models_gN where model_id = v.model_id limit 1) m
   where m.tenant = $2 and ($3::text[] is null or m.team = any($3) or m.project = any($4))
   order by v.model_id, v.number limit $5`;
 
@@ -67,9 +80,9 @@ export function openRelatives(reader: Reader): Relatives {
     return version;
   }
 
-  function relativeOf(model_name: string, state: string): Relative {
+  function relativeOf(model_name: string, is_deleted: boolean, state: string): Relative {
     const version = versionOf(state);
-    return { model_id: version.facts.model_id, model_name, version };
+    return { model_id: version.facts.model_id, model_name, is_deleted, version };
   }
 
   return {
@@ -79,9 +92,11 @@ export function openRelatives(reader: Reader): Relatives {
       const versions = refs.map((ref) => (ref.by === 'id' ? null : ref.version));
       const numberOf = (text: string | null): number | null =>
         text !== null && isDigits(text) && Number(text) <= integerMax ? Number(text) : null;
-      const rows = await reader.rows<{ nth: number; name: string; state: string } & Place>({
+      const rows = await reader.rows<
+        { nth: number; name: string; is_deleted: boolean; state: string } & Place
+      >({
         name: 'parents of versions',
-        text: `select r.nth::integer, m.name, m.team, m.project, v.state
+        text: `select r.nth::integer, m.name, m.is_deleted, m.team, m.project, v.state
                from unnest($2::uuid[], $3::uuid[], $4::text[], $5::integer[], $6::text[])
                    with ordinality r(version_id, own_id, model_name, number, label, nth)
                  left join lateral (select n.model_id from views.models_gN n
@@ -93,7 +108,7 @@ export function openRelatives(reader: Reader): Relatives {
                      where model_id = coalesce(r.own_id, named.model_id) and number = r.number
                    union all select model_id, state from views.versions_gN
                      where model_id = coalesce(r.own_id, named.model_id) and label = r.label) v,
-                 lateral (select name, team, project from views.models_gN
+                 lateral (select name, is_deleted, team, project from views.models_gN
                    where model_id = v.model_id and tenant = $1 limit 1) m`,
         values: [
           caller.tenant,
@@ -104,8 +119,8 @@ export function openRelatives(reader: Reader): Relatives {
           versions.map((text) => (text === null || isDigits(text) ? null : text)),
         ],
       });
-      for (const { nth, name, state, ...place } of rows)
-        if (maySee(caller, place)) found[nth - 1] = relativeOf(name, state);
+      for (const { nth, name, is_deleted, state, ...place } of rows)
+        if (maySee(caller, place)) found[nth - 1] = relativeOf(name, is_deleted, state);
       return found;
     },
 
@@ -139,8 +154,4 @@ export function openRelatives(reader: Reader): Relatives {
 
 /** Versions by every key under which a child may name them. */
 export const parentsByKey = (tenant: string, of: readonly Relative[]): Map<string, Relative> =>
-  new Map(
-    of.flatMap((parent) =>
-      keysAsParent(tenant, parent.version.facts, parent.model_name).map((key) => [key, parent]),
-    ),
-  );
+  new Map(of.flatMap((parent) => keysOf(tenant, parent).map((key) => [key, parent] as const)));

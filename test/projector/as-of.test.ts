@@ -315,3 +315,14 @@ test('what has not come yet, or is no time, is refused', async () => {
       expect([question, then, status, body['code']]).toEqual([question, then, 422, code]);
     }
 });
+
+test.each(['0000-01-01T00:00:00Z', '9999-12-31T23:59:59-01:00', '0000-01-01T00:00:00+01:00'])(
+  'a time that the log cannot hold is no time of then: %s',
+  async (time) => {
+    for (const path of ['/stats', '/models', '/versions'])
+      expect(await registry.get(`${path}?as_of=${encodeURIComponent(time)}`)).toMatchObject({
+        status: 422,
+        body: { code: 'invalid', errors: [{ pointer: '?as_of' }] },
+      });
+  },
+);

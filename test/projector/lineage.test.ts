@@ -233,3 +233,37 @@ test.each([
 ])('%s is answered %i', async (path, status) =>
   expect((await registry.get(`/models/${path}`)).status).toBe(status),
 );
+
+test('a name that was given up leads to who has it now, and from who had it to nobody', async () => {
+  const { body: first } = await registry.post('/models', { name: 'handed-on' });
+  await registry.post('/models', { name: 'ancestor' });
+  const root = await aVersion('ancestor', 'r1');
+  const old = await aVersion('handed-on', 'old', { parent_versions: [root] });
+  const { status } = await registry.call('DELETE', '/models/handed-on');
+  expect(status).toBe(200);
+  await registry.post('/models', { name: 'heir' });
+  const orphan = await aVersion('heir', 'orphan', { parent_versions: ['handed-on/1'] });
+  const orphaned = told(await draw('heir/lineage/orphan'));
+  expect(orphaned).toContain('external handed-on/1 parent_of heir/orphan');
+
+  await registry.post('/models', { name: 'handed-on' });
+  await aVersion('handed-on', 'new');
+  await aVersion('heir', 'mixed', { parent_versions: [old, orphan] });
+  const parentsOf = async (path: string): Promise<string[]> =>
+    told(await draw(path)).filter((edge) => edge.includes('parent_of'));
+  expect(await parentsOf('heir/lineage/mixed')).toEqual([
+    'ancestor/r1 parent_of handed-on/old',
+    'handed-on/new parent_of heir/orphan',
+    'handed-on/old parent_of heir/mixed',
+    'heir/orphan parent_of heir/mixed',
+  ]);
+  // what a child of the old one was made from beside it is not looked at from here
+  expect(await parentsOf('ancestor/lineage/r1')).toEqual([
+    'ancestor/r1 parent_of handed-on/old',
+    'handed-on/old parent_of heir/mixed',
+  ]);
+  const old_id = String(first['id']);
+  expect(await parentsOf(`${old_id}/lineage/${old}?depth=1`)).not.toContain(
+    'handed-on/old parent_of heir/orphan',
+  );
+});

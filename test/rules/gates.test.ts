@@ -68,6 +68,12 @@ const cases: readonly [what: string, Gate, Facts, Outcome, incumbent?: Facts][] 
   ['metric, just so', accuracy('==', 1), at(1), 'passed'],
   ['metric, never measured', accuracy('>=', 0.9), {}, 'not_measured'],
   [
+    'metric, by a name that every object has',
+    { ...accuracy('>=', 0.1), name: 'constructor' } as Gate,
+    at(1),
+    'not_measured',
+  ],
+  [
     'metric, measured on another split',
     { ...accuracy('>=', 0.9), split: 'validation' } as Gate,
     { metrics: [metric('accuracy', 1, 'test')] },

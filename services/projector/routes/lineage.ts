@@ -4,6 +4,7 @@ import type { Version } from '#events/model/version-row.ts';
 import { asOfQuery } from '#infra/http/as-of-query.ts';
 import { Problem } from '#infra/http/problems.ts';
 import type { HttpServer } from '#infra/http/server.ts';
+import { isDeleted } from '../listed-model.ts';
 import { walkLineage } from '../lineage.ts';
 import type { Lineage } from '../lineage.ts';
 import { relativesThen } from '../relatives-then.ts';
@@ -24,13 +25,20 @@ const lineageQuery = z.strictObject({
 
 /** Whose lineage is asked for. */
 type Root = {
-  model: { model_id: string; name: string; position: number; stream_version: number };
+  model: {
+    model_id: string;
+    name: string;
+    is_deleted: boolean;
+    position: number;
+    stream_version: number;
+  };
   version: Version;
 };
 
-const relativeOf = ({ model: { model_id, name }, version }: Root) => ({
+const relativeOf = ({ model: { model_id, name, is_deleted }, version }: Root) => ({
   model_id,
   model_name: name,
+  is_deleted,
   version,
 });
 
@@ -72,7 +80,11 @@ export function lineageRoutes(server: HttpServer, reading: Reading): void {
       if (as_of !== undefined) {
         const asked = { model, versions: [version] };
         const found = await then.named(reply, principal, asked, as_of);
-        const root = { model: found.place, version: found.versions[0]! };
+        const { place, versions } = found;
+        const root = {
+          model: { ...place, is_deleted: isDeleted(place) },
+          version: versions[0]!,
+        };
         const json = await share(principal, `lineage ${url} at ${found.position}`, async () => {
           const all = relativesThen(await asOf.models(principal, found.position));
           const drawn = await walkLineage(all, principal, relativeOf(root), depth);
