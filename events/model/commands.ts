@@ -95,6 +95,8 @@ export type ModelCommand =
       model_id: string;
       name: string;
       facts: ModelFacts;
+      /** false: switched off from the start. */
+      is_active?: boolean | undefined;
       first_version: NewVersion | null;
     })
   | (Common & {

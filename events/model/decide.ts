@@ -56,7 +56,19 @@ function registerModel(
     type: 'model.registered',
     data: { ...command.facts, model_id: command.model_id, serial: 0, name: command.name },
   };
-  if (command.first_version === null) return { events: [registered] };
+  if (command.first_version === null)
+    return {
+      events:
+        command.is_active === false
+          ? [
+              registered,
+              {
+                type: 'model.deactivated',
+                data: { model_id: command.model_id, reason: command.reason },
+              },
+            ]
+          : [registered],
+    };
   const first = newVersion(command.model_id, initialModelState(), command.first_version, command);
   return first.refusal === undefined ? { events: [registered, ...first.events] } : first;
 }

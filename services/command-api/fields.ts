@@ -86,6 +86,7 @@ export const declaredBy = optional(word);
 export const newModelBody = namedBody(
   {
     name: optional(modelName),
+    is_active: z.boolean().optional(),
     ...modelFields,
     declared_by: declaredBy,
     reason: optional(prose),

@@ -35,6 +35,8 @@ function jsonOf(text: string): unknown {
   }
 }
 
+const firstReadiness = z.enum(['training', 'testing']);
+
 /** The names of a version's fields in the documents. */
 const versionNames = {
   version: standsFor('label', writtenLabel),
@@ -52,6 +54,7 @@ const versionNames = {
     word.transform((only) => [only]),
   ),
   code_version: standsFor('lineage.code_version', word),
+  status: standsFor('readiness', firstReadiness),
 };
 
 /** The schema of a body that makes a version, with what a route takes beside the version's facts. */
@@ -70,7 +73,7 @@ export const versionBody = <
 
 /** What of a new version is no fact, but said of it. */
 export const saidOfVersion = {
-  readiness: z.enum(['training', 'testing']).optional(),
+  readiness: firstReadiness.optional(),
   is_default: z.boolean().optional(),
   declared_by: declaredBy,
   reason: prose.nullish(),

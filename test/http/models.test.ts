@@ -178,3 +178,13 @@ describe('a deleted model', () => {
     });
   });
 });
+
+test('a model is registered switched off, where its registration says so', async () => {
+  const made = await api.post('/models', { name: 'made-inactive', is_active: false });
+  expect(made).toMatchObject({ status: 201, body: { is_active: false, state: 'inactive' } });
+  expect(await typesOf(api, 'made-inactive')).toEqual(['model.registered', 'model.deactivated']);
+  expect(await api.post('/models', { name: 'made-active', is_active: true })).toMatchObject({
+    status: 201,
+    body: { is_active: true, stream_version: 1 },
+  });
+});

@@ -278,3 +278,12 @@ test.each(['/models/{model}/versions', '/versions', '/models/register'])(
     expect(await api.post(to, asked, { key })).toMatchObject({ status: 201 });
   },
 );
+
+test('a version is made with the status that document [3] gives it', async () => {
+  const { model } = await aVersion();
+  const made = await api.post(`/models/${model}/versions`, { label: 'v3', status: 'testing' });
+  expect(made).toMatchObject({ status: 201, body: { readiness: 'testing', status: 'testing' } });
+  expect(
+    await api.post(`/models/${model}/versions`, { status: 'testing', readiness: 'training' }),
+  ).toMatchObject({ status: 422, body: { errors: [{ pointer: '/status' }] } });
+});

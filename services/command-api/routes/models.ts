@@ -61,6 +61,7 @@ export function modelRoutes(
             model_id,
             name,
             facts: modelFactsOf(body),
+            is_active: body.is_active,
             first_version: null,
           }),
           answer: sameModel,
