@@ -216,7 +216,7 @@ export function mayAt(principal: Principal, permission: Permission, place: Place
   );
 }
 
-/** A role that somebody holds, with the subjects who issued the key and gave the role. */
+/** A role that somebody holds, with the subjects who issued the key and gave the role, and where it matters who gave to these. */
 export type HeldRole = { role: Role; granted_by: readonly string[] };
 
 /** Every role that somebody holds where a model stands, the strongest first; of the same, that of the key. */

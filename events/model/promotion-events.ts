@@ -26,7 +26,7 @@ const requested = z.object({
   expires_at: text,
   reason: nullableText,
 });
-/** `granted_by`: the subjects who issued the key or the role that was acted with. */
+/** `granted_by`: the subjects who issued the key or the role that was acted with, and through whose hands theirs came. */
 const decided = z.object({
   ...promotionRef,
   decision: z.enum(['approve', 'reject']),

@@ -3,6 +3,8 @@ import { covers, may, mayIssue } from '../access.ts';
 import type { BoundRole, Grant, Permission, Role, Scope } from '../access.ts';
 import { assert } from '../decider.ts';
 import type { Decider, Decision } from '../decider.ts';
+import type { Actor } from '../envelope.ts';
+import type { Hand } from './hands.ts';
 import type { RecordedTenantEvent, TenantEvent, TenantEventData } from './events.ts';
 
 /** A subject holds at most this many roles by bindings; each is looked at whenever the subject asks. */
@@ -12,6 +14,7 @@ export const bindingsOfSubjectMax = 100;
 export type ApiKey = TenantEventData<'api_key.issued'> & {
   issued_at: string;
   issued_by: string;
+  hand: Hand;
   revoked_at: string | null;
 };
 
@@ -19,6 +22,7 @@ export type ApiKey = TenantEventData<'api_key.issued'> & {
 export type RoleBinding = TenantEventData<'role.granted'> & {
   granted_at: string;
   granted_by: string;
+  hand: Hand;
 };
 
 export type TenantState = {
@@ -141,6 +145,17 @@ function decide(state: TenantState, command: TenantCommand): Outcome {
   }
 }
 
+/** Who gives, by their key, and where that gives no such right by the roles that do; which of several it was, nobody knows. */
+function handOf(state: TenantState, { subject, type, key_id }: Actor): Hand {
+  const key = key_id === null ? undefined : state.keys.get(key_id);
+  const isByKey = key !== undefined && may(key.role, 'role:manage');
+  const bound = [...state.bindings.values()].filter(
+    (binding) => !isByKey && binding.subject === subject && may(binding.role, 'role:manage'),
+  );
+  const behind = [...(key === undefined ? [] : [key]), ...bound].map(({ hand }) => hand);
+  return { subject, isRegistry: type === 'system', behind };
+}
+
 function evolve(state: TenantState, event: RecordedTenantEvent): TenantState {
   assert(
     event.stream_version === state.stream_version + 1,
@@ -155,6 +170,7 @@ function evolve(state: TenantState, event: RecordedTenantEvent): TenantState {
         ...event.data,
         issued_at: event.recorded_at,
         issued_by: event.actor.subject,
+        hand: handOf(state, event.actor),
         revoked_at: null,
       });
       break;
@@ -169,6 +185,7 @@ function evolve(state: TenantState, event: RecordedTenantEvent): TenantState {
         ...event.data,
         granted_at: event.recorded_at,
         granted_by: event.actor.subject,
+        hand: handOf(state, event.actor),
       });
       break;
     case 'role.revoked': {

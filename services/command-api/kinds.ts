@@ -9,8 +9,10 @@ import type { TenantEvent } from '#events/tenant/events.ts';
 import { policyDecider } from '#events/policy/scope.ts';
 import type { PolicyCommand, PolicyRefusal, PolicyState } from '#events/policy/scope.ts';
 import type { PolicyEvent } from '#events/policy/events.ts';
+import { Problem } from '#infra/http/problems.ts';
 import { informedModelCommand, policyStreamsRestedOn } from './policies.ts';
 import { admitToModel, callerNow, rolesStreamOf } from './admission.ts';
+import { withDescent } from './descent.ts';
 import { modelSnapshot } from './model-snapshot.ts';
 import type { StreamKind } from './streams.ts';
 
@@ -37,7 +39,11 @@ export const modelKind: StreamKind<ModelState, ModelCommand, ModelEvent, ModelRe
     informed: informedModelCommand as never,
   },
   roles: { kind: tenantKind as never, streamOf: rolesStreamOf, current: callerNow as never },
-  admit: admitToModel,
+  admit(principal, state, asked, tenant) {
+    const command = admitToModel(principal, state, asked);
+    if (tenant === undefined || command instanceof Problem) return command;
+    return withDescent(command, principal, tenant);
+  },
   isCalled: ({ model }, name) => model !== null && model.state !== 'deleted' && model.name === name,
   rowsOf: (state) =>
     1 +

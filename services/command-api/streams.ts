@@ -1,6 +1,7 @@
 // The folded streams that commands are decided on: kept by use, bounded by weight, caught up by reading the delta.
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '#events/access.ts';
+import type { TenantState } from '#events/tenant/tenant.ts';
 import type { Decider } from '#events/decider.ts';
 import type { DomainEvent, RecordedEvent } from '#events/envelope.ts';
 import type { EventLog, SnapshotPart } from '#events/log.ts';
@@ -39,8 +40,15 @@ export type SnapshotEncoder<State> = { encode(state: State): readonly SnapshotPa
 export type StreamKind<State extends StreamState, Command, Event extends DomainEvent, Refusal> = {
   decider: Decider<State, Command, Event, Refusal>;
   rowsOf: (state: State) => number;
-  /** The command as its caller may ask it of the stream as it is; else why not. */
-  admit: ((principal: Principal, state: State, command: Command) => Command | Problem) | null;
+  /** The command as its caller may ask it of the stream as it is; else why not. `tenant`: who holds what, where the decision rests on it. */
+  admit:
+    | ((
+        principal: Principal,
+        state: State,
+        command: Command,
+        tenant?: TenantState,
+      ) => Command | Problem)
+    | null;
   /** Whether the stream has a name now; for kinds that are found by one. */
   isCalled?: (state: State, name: string) => boolean;
   /** Other streams that some of its commands are decided on; their versions are named in the append. */

@@ -346,7 +346,7 @@ const wanted: Arbitrary<Wanted> = oneof(
   ...Object.values(asking).map(([weight, arbitrary]) => ({ weight, arbitrary })),
 );
 
-/** Ana and Bea make things, Ned's role was given by Ana, Kim's stronger one by Bea, and a machine approves whatever it is shown. */
+/** Ana and Bea make things, Ned's role was given by Ana, Kim's stronger one by Bea, Bea's by Lea, and a machine approves whatever it is shown. */
 const askers: readonly Asker[] = [
   person('ana', { role: 'producer' }),
   person('bea', { role: 'deployer' }),
@@ -359,6 +359,7 @@ const askers: readonly Asker[] = [
     other_roles: [{ role: 'approver', granted_by: ['ada'] }],
   }),
   person('ada', { role: 'admin' }),
+  person('lea', { role: 'admin', gave_to: ['bea'] }),
   person('bot', { type: 'service' }),
   person('bea', { role: 'deployer', declared_by: 'max' }),
 ];

@@ -18,6 +18,7 @@ const key = {
   description: null,
   expires_at: null,
 } as const;
+const hand = { subject: 'zoë', isRegistry: false, behind: [] };
 const created: TenantEvent = {
   type: 'tenant.created',
   data: { tenant_id: 'default', name: 'default' },
@@ -83,6 +84,7 @@ describe('a key', () => {
       ...key,
       issued_at: noon,
       issued_by: 'zoë',
+      hand,
       revoked_at: noon,
     }));
 
@@ -133,7 +135,7 @@ describe('a role', () => {
     }));
   test('is remembered with who granted it and when', () =>
     expect([...afterwards(created, granted).bindings.values()]).toEqual([
-      { ...held, granted_at: noon, granted_by: 'zoë' },
+      { ...held, granted_at: noon, granted_by: 'zoë', hand },
     ]));
   test('cannot have been revoked before it was granted', () =>
     expect(() => afterwards(created, revokedRole)).toThrow(AssertionFailed));
@@ -199,7 +201,7 @@ describe('a role', () => {
 test('a copy of a tenant is apart from it', () => {
   const state = afterwards(created);
   const copy = tenantDecider.fork(state);
-  copy.keys.set('other', { ...key, issued_at: noon, issued_by: 'zoë', revoked_at: null });
+  copy.keys.set('other', { ...key, issued_at: noon, issued_by: 'zoë', hand, revoked_at: null });
   copy.stream_version = 7;
   expect(state).toEqual(afterwards(created));
 });

@@ -44,7 +44,9 @@ export function openRested(streams: Streams): { informed: Inform; admitted: Admi
       const rested = recalled(waiting, roles.kind, stream);
       waiting.rested = [...waiting.rested, rested];
       const caller = roles.current(principal, rested.folded);
-      return caller instanceof Problem ? caller : kind.admit(caller, state, wish);
+      return caller instanceof Problem
+        ? caller
+        : kind.admit(caller, state, wish, rested.folded.state as never);
     },
   };
 }

@@ -22,11 +22,14 @@ function givenFor(version: Version, { in_force }: Pick<Asked, 'in_force'>): stri
   ]);
 }
 
-/** Whether somebody's word on the work of these would be their own, or that of somebody they gave the role to. */
+/** Whether somebody's word on the work of these would be their own, or one of the two acts by what the other gave. */
 const dependsOn = (person: Asker, others: readonly Person[]): boolean =>
   person.type !== 'user' ||
-  others.some(({ subject, declared_by }) =>
-    [person.subject, ...person.granted_by].some((one) => one === subject || one === declared_by),
+  others.some(
+    ({ subject, declared_by }) =>
+      [person.subject, ...person.granted_by].some(
+        (one) => one === subject || one === declared_by,
+      ) || (person.gave_to ?? []).includes(subject),
   );
 
 /** Who asked for it, made the version, or said a part of the evidence that stands. */
