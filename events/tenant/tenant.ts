@@ -33,8 +33,8 @@ export type TenantState = {
   bindings: Map<string, RoleBinding>;
 };
 
-/** Who gives or takes: the subject, and what the key or token in use gives by itself. */
-export type Giver = { subject: string; own: readonly Grant[] };
+/** Who gives or takes: the subject, the key in use if there is one, and what it or the token gives by itself. */
+export type Giver = { subject: string; key_id: string | null; own: readonly Grant[] };
 
 type NewKey = TenantEventData<'api_key.issued'>;
 type Binding = { subject: string; role: BoundRole; scope: Scope };
@@ -102,6 +102,24 @@ function grantRole(
   return { events: [{ type: 'role.granted', data: { subject, role, scope } }] };
 }
 
+/** A key outlasts the roles that were bound, and what a token said: for themselves nobody makes more of these than their key gives. */
+function isGrantToSelf(by: Giver, { subject, role }: NewKey): boolean {
+  const ofKey = by.key_id === null ? [] : by.own.map((grant) => grant.role);
+  return subject === by.subject && !covers(ofKey, role);
+}
+
+function issueApiKey(
+  state: TenantState,
+  { type: _type, by, ...data }: Extract<TenantCommand, { type: 'IssueApiKey' }>,
+): Outcome {
+  const held = by === null ? null : heldIn(state, by, 'tenant');
+  if (held !== null && !mayIssue(held, data.role))
+    return { refusal: { code: 'role_above_own', role: data.role, own_roles: held } };
+  if (by !== null && isGrantToSelf(by, data))
+    return { refusal: { code: 'granted_to_self', subject: data.subject } };
+  return { events: state.keys.has(data.key_id) ? [] : [{ type: 'api_key.issued', data }] };
+}
+
 function decide(state: TenantState, command: TenantCommand): Outcome {
   switch (command.type) {
     case 'CreateTenant': {
@@ -116,13 +134,8 @@ function decide(state: TenantState, command: TenantCommand): Outcome {
           first_key === null ? [created] : [created, { type: 'api_key.issued', data: first_key }],
       };
     }
-    case 'IssueApiKey': {
-      const { type: _type, by, ...data } = command;
-      const held = by === null ? null : heldIn(state, by, 'tenant');
-      if (held !== null && !mayIssue(held, data.role))
-        return { refusal: { code: 'role_above_own', role: data.role, own_roles: held } };
-      return { events: state.keys.has(data.key_id) ? [] : [{ type: 'api_key.issued', data }] };
-    }
+    case 'IssueApiKey':
+      return issueApiKey(state, command);
     case 'RevokeApiKey': {
       const key = state.keys.get(command.key_id);
       if (key === undefined) return { refusal: { code: 'key_not_found', key_id: command.key_id } };

@@ -37,7 +37,7 @@ export const actorOf = (principal: Principal, declaredBy: string | null | undefi
 });
 
 /** As who somebody gives keys and roles: with what they hold themselves, not with what was bound to them, which the rules know. */
-export const giverOf = ({ subject, own }: Principal): Giver => ({ subject, own });
+export const giverOf = ({ subject, key_id, own }: Principal): Giver => ({ subject, key_id, own });
 
 const invalidHeader = (name: string, message: string): Problem =>
   new Problem('invalid', { errors: [{ pointer: `/headers/${name}`, message }] });

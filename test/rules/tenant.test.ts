@@ -18,6 +18,7 @@ const key = {
   description: null,
   expires_at: null,
 } as const;
+const ownKey = '01940000-0000-7000-c000-000000000002';
 const hand = { subject: 'zoë', isRegistry: false, behind: [] };
 const created: TenantEvent = {
   type: 'tenant.created',
@@ -106,10 +107,12 @@ test('the first key of a new tenant comes with it, and a tenant is not made twic
 describe('a role', () => {
   const admin: Giver = {
     subject: 'ada',
+    key_id: ownKey,
     own: [{ role: 'admin', scope: 'tenant', granted_by: null }],
   };
   const member: Giver = {
     subject: 'leo',
+    key_id: ownKey,
     own: [{ role: 'member', scope: 'tenant', granted_by: null }],
   };
   const held = { subject: 'zoë', role: 'approver', scope: 'team:risk' } as const;
@@ -147,7 +150,11 @@ describe('a role', () => {
   test.each(['viewer', 'producer', 'deployer', 'approver', 'member'] as const)(
     'is granted by no %s',
     (role) => {
-      const by: Giver = { subject: 'leo', own: [{ role, scope: 'tenant', granted_by: null }] };
+      const by: Giver = {
+        subject: 'leo',
+        key_id: ownKey,
+        own: [{ role, scope: 'tenant', granted_by: null }],
+      };
       const refusal = { code: 'forbidden', required_permission: 'role:manage', scope: 'team:risk' };
       expect(decide([created], { ...grant, by })).toEqual({ refusal });
       expect(decide([created, granted], { ...revoke, by })).toEqual({ refusal });
@@ -178,9 +185,25 @@ describe('a role', () => {
       refusal: { code: 'too_many_bindings', subject: 'zoë', limit: bindingsOfSubjectMax },
     });
   });
+  test('of the whole tenant is given by no key to who asks for it, but what their own key gives', () => {
+    const adminOfAll: TenantEvent = {
+      type: 'role.granted',
+      data: { subject: 'leo', role: 'admin', scope: 'tenant' },
+    };
+    const refusal = { code: 'granted_to_self', subject: 'leo' };
+    const forSelf = { ...key, type: 'IssueApiKey', subject: 'leo', by: member } as const;
+    expect(decide([created, adminOfAll], forSelf)).toEqual({ refusal });
+    expect(decide([created, adminOfAll], { ...forSelf, role: 'member' }).refusal).toBeUndefined();
+    // what a token says, it says for as long as it lasts
+    const byToken: Giver = { ...admin, subject: 'leo', key_id: null };
+    expect(decide([created], { ...forSelf, by: byToken })).toEqual({ refusal });
+    const byKey: Giver = { ...admin, subject: 'leo' };
+    expect(decide([created], { ...forSelf, role: 'admin', by: byKey }).refusal).toBeUndefined();
+  });
   test('above the own is given by no key', () => {
     const by: Giver = {
       subject: 'leo',
+      key_id: ownKey,
       own: [{ role: 'producer', scope: 'tenant', granted_by: null }],
     };
     expect(decide([created], { type: 'IssueApiKey', by, ...key, role: 'approver' })).toEqual({
