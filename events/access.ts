@@ -112,6 +112,10 @@ export const covers = (own: readonly Role[], role: Role): boolean =>
 export const mayIssue = (own: readonly Role[], role: Role): boolean =>
   role !== 'service' && covers(own, role);
 
+/** Nobody revokes a key with a permission that they lack; those of the registry's services, who are above nobody, a system admin does. */
+export const mayRevoke = (own: readonly Role[], role: Role): boolean =>
+  own.includes('system_admin') || covers(own, role);
+
 /** Where a role is held: in the whole tenant, or for the models of a team or a project. */
 export type Scope = 'tenant' | `team:${string}` | `project:${string}`;
 

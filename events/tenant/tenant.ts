@@ -1,5 +1,5 @@
 // A tenant, its keys and who holds which role where: what is true, what can be asked, and what follows.
-import { covers, may, mayIssue } from '../access.ts';
+import { covers, may, mayIssue, mayRevoke } from '../access.ts';
 import type { BoundRole, Grant, Permission, Role, Scope } from '../access.ts';
 import { assert } from '../decider.ts';
 import type { Decider, Decision } from '../decider.ts';
@@ -47,9 +47,9 @@ export type TenantCommand =
       /** The key of its first admin, without which nobody could ask anything of it; null for the registry's own tenant. */
       first_key: NewKey | null;
     }
-  /** `by` is null where the registry itself issues. */
+  /** `by` is null where the registry itself issues or revokes. */
   | ({ type: 'IssueApiKey'; by: Giver | null } & NewKey)
-  | { type: 'RevokeApiKey'; key_id: string; reason: string | null }
+  | { type: 'RevokeApiKey'; by: Giver | null; key_id: string; reason: string | null }
   | ({ type: 'GrantRole'; by: Giver } & Binding)
   | ({ type: 'RevokeRole'; by: Giver; reason: string | null } & Binding);
 
@@ -120,6 +120,22 @@ function issueApiKey(
   return { events: state.keys.has(data.key_id) ? [] : [{ type: 'api_key.issued', data }] };
 }
 
+function revokeApiKey(
+  state: TenantState,
+  { by, key_id, reason }: Extract<TenantCommand, { type: 'RevokeApiKey' }>,
+): Outcome {
+  const key = state.keys.get(key_id);
+  if (key === undefined) return { refusal: { code: 'key_not_found', key_id } };
+  const { subject, role } = key;
+  if (by !== null && by.subject !== subject) {
+    const held = heldIn(state, by, 'tenant');
+    if (!mayRevoke(held, role))
+      return { refusal: { code: 'role_above_own', role, own_roles: held } };
+  }
+  if (key.revoked_at !== null) return { events: [] };
+  return { events: [{ type: 'api_key.revoked', data: { key_id, subject, reason } }] };
+}
+
 function decide(state: TenantState, command: TenantCommand): Outcome {
   switch (command.type) {
     case 'CreateTenant': {
@@ -136,15 +152,8 @@ function decide(state: TenantState, command: TenantCommand): Outcome {
     }
     case 'IssueApiKey':
       return issueApiKey(state, command);
-    case 'RevokeApiKey': {
-      const key = state.keys.get(command.key_id);
-      if (key === undefined) return { refusal: { code: 'key_not_found', key_id: command.key_id } };
-      if (key.revoked_at !== null) return { events: [] };
-      const { key_id, subject } = key;
-      return {
-        events: [{ type: 'api_key.revoked', data: { key_id, subject, reason: command.reason } }],
-      };
-    }
+    case 'RevokeApiKey':
+      return revokeApiKey(state, command);
     case 'GrantRole':
       return grantRole(state, command);
     case 'RevokeRole': {

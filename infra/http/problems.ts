@@ -108,7 +108,7 @@ const codes = {
   },
   time_in_future: { status: 422, title: 'The time has not come yet' },
   time_in_past: { status: 422, title: 'The time is over already' },
-  role_above_own: { status: 403, title: 'Nobody gives a role above their own' },
+  role_above_own: { status: 403, title: 'Nobody gives or takes a role above their own' },
   key_reused: { status: 422, title: 'The Idempotency-Key was used for another request' },
   too_many_requests: { status: 429, title: 'Too many requests' },
   internal: {

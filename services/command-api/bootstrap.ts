@@ -112,7 +112,7 @@ export async function bootstrap(
         const { key_id } = other;
         const isRevoked = await submit(
           state,
-          { type: 'RevokeApiKey', key_id, reason: 'another bootstrap key was given' },
+          { type: 'RevokeApiKey', by: null, key_id, reason: 'another bootstrap key was given' },
           [{ effect: 'revoke', key_id }],
         );
         serviceKeyRevoked ||= isRevoked && key.role === 'service';

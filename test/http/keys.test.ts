@@ -35,3 +35,21 @@ describe('a key for oneself', () => {
     for (const role of ['admin', 'viewer']) await done(issue(ada, { subject: 'ada', role }));
   });
 });
+
+describe('a key of somebody above', () => {
+  const keys = async (): Promise<{ id: string; subject: string; role: string }[]> =>
+    (await api.get('/api-keys?page_size=1000')).body['items'] as never;
+
+  test('is revoked by no admin of the tenant, but by their own', async () => {
+    const { bo, sys } = await keysOf(api, { bo: 'admin', sys: 'system_admin' });
+    for (const subject of ['modelog:admin', 'sys']) {
+      const { id, role } = (await keys()).find((key) => key.subject === subject)!;
+      expect(await api.delete(`/api-keys/${id}`, { key: bo })).toMatchObject({
+        status: 403,
+        body: { code: 'role_above_own', role },
+      });
+    }
+    const own = (await keys()).find(({ subject }) => subject === 'sys')!;
+    expect(await api.delete(`/api-keys/${own.id}`, { key: sys })).toMatchObject({ status: 200 });
+  });
+});

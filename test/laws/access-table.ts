@@ -51,7 +51,8 @@ export const accessDocument = (): string =>
     ...commandRows(tenantPermissionOf),
     '',
     'Nobody grants a role to themselves, nor a key above the one that they ask with (by a role binding or a token of OpenID Connect: none',
-    'above `member`), and nobody issues a key or grants a role above their own. `key:manage`, `audit:read`,',
+    'above `member`), and nobody issues or revokes a key, or grants or revokes a role, above their own; a key of their own anybody who may',
+    'revoke keys does, and the service key of the registry a system admin. `key:manage`, `audit:read`,',
     '`tenant:manage` and `retention:attribute` are of the whole tenant: a role that is held in a team or a project does not give them.',
   ].join('\n')}\n`;
 

@@ -69,11 +69,41 @@ describe('a key', () => {
       events: [],
     }));
 
-  const revoke = { type: 'RevokeApiKey', key_id: key.key_id, reason: 'lost' } as const;
+  const revoke = {
+    type: 'RevokeApiKey',
+    by: null,
+    key_id: key.key_id,
+    reason: 'lost',
+  } as const;
   test('is revoked', () =>
     expect(decide([created, issued], revoke)).toEqual({ events: [revoked] }));
 
   test('once', () => expect(decide([created, issued, revoked], revoke)).toEqual({ events: [] }));
+
+  test.each([
+    ['admin', 'system_admin', 'admin'],
+    ['admin', 'service', 'admin'],
+    ['system_admin', 'service', null],
+    ['system_admin', 'system_admin', null],
+    ['admin', 'admin', null],
+    ['admin', 'producer', null],
+  ] as const)('by a key of the role %s, one of the role %s', (own, role, above) => {
+    const by: Giver = {
+      subject: 'ada',
+      key_id: ownKey,
+      own: [{ role: own, scope: 'tenant', granted_by: null }],
+    };
+    const standing: TenantEvent = { type: 'api_key.issued', data: { ...key, role } };
+    expect(decide([created, standing], { ...revoke, by })).toEqual(
+      above === null
+        ? { events: [revoked] }
+        : { refusal: { code: 'role_above_own', role, own_roles: [above] } },
+    );
+    // their own may be lost, whatever it gives
+    expect(decide([created, standing], { ...revoke, by: { ...by, subject: 'zoë' } })).toEqual({
+      events: [revoked],
+    });
+  });
 
   test('that nobody issued is not found', () =>
     expect(decide([created], revoke)).toEqual({

@@ -141,7 +141,7 @@ export function keyRoutes(
         reply,
         head,
         200,
-        { type: 'RevokeApiKey', key_id: id, reason: null },
+        { type: 'RevokeApiKey', by: giverOf(request.principal), key_id: id, reason: null },
         [{ effect: 'revoke', key_id: id }],
         (state, events) => ({
           ...keyResource(state.keys.get(id)!, state),
