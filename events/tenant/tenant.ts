@@ -48,7 +48,7 @@ export type TenantCommand =
       first_key: NewKey | null;
     }
   /** `by` is null where the registry itself issues or revokes. */
-  | ({ type: 'IssueApiKey'; by: Giver | null } & NewKey)
+  | ({ type: 'IssueApiKey'; at: string; by: Giver | null } & NewKey)
   | { type: 'RevokeApiKey'; by: Giver | null; key_id: string; reason: string | null }
   | ({ type: 'GrantRole'; by: Giver } & Binding)
   | ({ type: 'RevokeRole'; by: Giver; reason: string | null } & Binding);
@@ -58,6 +58,7 @@ export type TenantRefusal =
   | { code: 'tenant_exists'; id: string }
   | { code: 'role_above_own'; role: Role; own_roles: readonly Role[] }
   | { code: 'granted_to_self'; subject: string }
+  | { code: 'time_in_past'; field: 'expires_at'; value: string }
   | { code: 'forbidden'; required_permission: Permission; scope: Scope }
   | { code: 'role_binding_not_found'; subject: string; role: Role; scope: Scope }
   | { code: 'too_many_bindings'; subject: string; limit: number };
@@ -110,13 +111,16 @@ function isGrantToSelf(by: Giver, { subject, role }: NewKey): boolean {
 
 function issueApiKey(
   state: TenantState,
-  { type: _type, by, ...data }: Extract<TenantCommand, { type: 'IssueApiKey' }>,
+  { type: _type, at, by, ...data }: Extract<TenantCommand, { type: 'IssueApiKey' }>,
 ): Outcome {
   const held = by === null ? null : heldIn(state, by, 'tenant');
   if (held !== null && !mayIssue(held, data.role))
     return { refusal: { code: 'role_above_own', role: data.role, own_roles: held } };
   if (by !== null && isGrantToSelf(by, data))
     return { refusal: { code: 'granted_to_self', subject: data.subject } };
+  const { expires_at } = data;
+  if (expires_at !== null && expires_at <= at)
+    return { refusal: { code: 'time_in_past', field: 'expires_at', value: expires_at } };
   return { events: state.keys.has(data.key_id) ? [] : [{ type: 'api_key.issued', data }] };
 }
 

@@ -61,7 +61,7 @@ export async function bootstrap(
   /** One command on the state as it is; false if somebody else was faster. */
   async function submit(
     state: TenantState,
-    command: TenantCommand,
+    command: (at: string) => TenantCommand,
     effects: Parameters<Ask['submit']>[0]['keys'],
   ): Promise<boolean> {
     try {
@@ -70,7 +70,7 @@ export async function bootstrap(
         stream,
         tenant: defaultTenant,
         actor: bootstrapActor,
-        command: () => command,
+        command,
         command_id: newId(),
         request_hash: null,
         status: 200,
@@ -96,7 +96,12 @@ export async function bootstrap(
     if (!state.created)
       return await submit(
         state,
-        { type: 'CreateTenant', tenant_id: defaultTenant, name: defaultTenant, first_key: null },
+        () => ({
+          type: 'CreateTenant',
+          tenant_id: defaultTenant,
+          name: defaultTenant,
+          first_key: null,
+        }),
         [],
       );
     for (const { secret, ...key } of keys) {
@@ -112,7 +117,12 @@ export async function bootstrap(
         const { key_id } = other;
         const isRevoked = await submit(
           state,
-          { type: 'RevokeApiKey', by: null, key_id, reason: 'another bootstrap key was given' },
+          () => ({
+            type: 'RevokeApiKey',
+            by: null,
+            key_id,
+            reason: 'another bootstrap key was given',
+          }),
           [{ effect: 'revoke', key_id }],
         );
         serviceKeyRevoked ||= isRevoked && key.role === 'service';
@@ -120,7 +130,7 @@ export async function bootstrap(
       }
       if (standing !== undefined) continue;
       const data = { key_id: newId(), ...key, description: 'made at start', expires_at: null };
-      return await submit(state, { type: 'IssueApiKey', by: null, ...data }, [
+      return await submit(state, (at) => ({ type: 'IssueApiKey', at, by: null, ...data }), [
         { effect: 'issue', sha256, tenant: defaultTenant, ...data },
       ]);
     }

@@ -36,6 +36,16 @@ describe('a key for oneself', () => {
   });
 });
 
+test('a key that was over before it began is none', async () => {
+  const expires_at = '2026-01-01T00:00:00+01:00';
+  expect(
+    await api.post('/api-keys', { subject: 'late', role: 'viewer', expires_at }),
+  ).toMatchObject({
+    status: 422,
+    body: { code: 'time_in_past', field: 'expires_at' },
+  });
+});
+
 describe('a key of somebody above', () => {
   const keys = async (): Promise<{ id: string; subject: string; role: string }[]> =>
     (await api.get('/api-keys?page_size=1000')).body['items'] as never;

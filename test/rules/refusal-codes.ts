@@ -58,6 +58,7 @@ const ofTenants: Record<TenantRefusal['code'], true> = {
   role_above_own: true,
   role_binding_not_found: true,
   tenant_exists: true,
+  time_in_past: true,
   too_many_bindings: true,
 };
 

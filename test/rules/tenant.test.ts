@@ -60,14 +60,20 @@ describe('a tenant', () => {
 
 describe('a key', () => {
   test('is issued', () =>
-    expect(decide([created], { type: 'IssueApiKey', by: null, ...key })).toEqual({
+    expect(decide([created], { type: 'IssueApiKey', at: noon, by: null, ...key })).toEqual({
       events: [issued],
     }));
 
   test('once', () =>
-    expect(decide([created, issued], { type: 'IssueApiKey', by: null, ...key })).toEqual({
+    expect(decide([created, issued], { type: 'IssueApiKey', at: noon, by: null, ...key })).toEqual({
       events: [],
     }));
+
+  test.each(['2026-01-01T00:00:00.000Z', noon])('that was over at %s is not', (expires_at) =>
+    expect(
+      decide([created], { type: 'IssueApiKey', at: noon, by: null, ...key, expires_at }),
+    ).toEqual({ refusal: { code: 'time_in_past', field: 'expires_at', value: expires_at } }),
+  );
 
   const revoke = {
     type: 'RevokeApiKey',
@@ -221,7 +227,7 @@ describe('a role', () => {
       data: { subject: 'leo', role: 'admin', scope: 'tenant' },
     };
     const refusal = { code: 'granted_to_self', subject: 'leo' };
-    const forSelf = { ...key, type: 'IssueApiKey', subject: 'leo', by: member } as const;
+    const forSelf = { ...key, type: 'IssueApiKey', at: noon, subject: 'leo', by: member } as const;
     expect(decide([created, adminOfAll], forSelf)).toEqual({ refusal });
     expect(decide([created, adminOfAll], { ...forSelf, role: 'member' }).refusal).toBeUndefined();
     // what a token says, it says for as long as it lasts
@@ -236,17 +242,20 @@ describe('a role', () => {
       key_id: ownKey,
       own: [{ role: 'producer', scope: 'tenant', granted_by: null }],
     };
-    expect(decide([created], { type: 'IssueApiKey', by, ...key, role: 'approver' })).toEqual({
+    expect(
+      decide([created], { type: 'IssueApiKey', at: noon, by, ...key, role: 'approver' }),
+    ).toEqual({
       refusal: { code: 'role_above_own', role: 'approver', own_roles: ['producer'] },
     });
     expect(
-      decide([created], { type: 'IssueApiKey', by: admin, ...key, role: 'system_admin' }),
+      decide([created], { type: 'IssueApiKey', at: noon, by: admin, ...key, role: 'system_admin' }),
     ).toEqual({
       refusal: { code: 'role_above_own', role: 'system_admin', own_roles: ['admin'] },
     });
     // held in a team only, it is none of the whole tenant
     expect(
-      decide([created, adminOfRisk], { type: 'IssueApiKey', by: member, ...key }).refusal?.code,
+      decide([created, adminOfRisk], { type: 'IssueApiKey', at: noon, by: member, ...key }).refusal
+        ?.code,
     ).toBe('role_above_own');
   });
 });

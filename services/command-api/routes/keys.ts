@@ -74,7 +74,7 @@ export function keyRoutes(
         reply,
         head,
         201,
-        { type: 'IssueApiKey', by, ...data },
+        (at) => ({ type: 'IssueApiKey', at, by, ...data }),
         secret === null
           ? []
           : [{ effect: 'issue', sha256: secretHash(secret), tenant: head.tenant, ...data }],

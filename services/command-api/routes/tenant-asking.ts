@@ -16,7 +16,7 @@ export async function askTenant(
   reply: FastifyReply,
   head: CommandHead,
   status: 200 | 201,
-  command: TenantCommand,
+  command: TenantCommand | ((at: string) => TenantCommand),
   keys: readonly KeyEffect[],
   answer: (state: TenantState, events: readonly RecordedEvent<TenantEvent>[]) => object,
 ): Promise<FastifyReply> {
@@ -26,7 +26,7 @@ export async function askTenant(
       stream: tenantStream(head.tenant),
       ...head,
       status,
-      command: () => command,
+      command: typeof command === 'function' ? command : () => command,
       keys,
       answer,
     },
