@@ -21,7 +21,7 @@ const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** The same source, tenant, subject and key always give the same command id, however often they come. */
 export const commandIdOf = (
-  source: 'http' | 'training' | 'retention',
+  source: 'http' | 'training' | 'training-told' | 'retention',
   tenant: string,
   subject: string,
   key: string,

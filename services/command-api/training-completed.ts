@@ -34,13 +34,30 @@ export const trainingActor = (source: string): Actor => ({
 });
 
 /**
- * How to submit an event. The same tenant, source and id always make one version, whichever way they come.
+ * The id of an event's command. By Kafka, and from a service that reports for the whole tenant, source and id are believed;
+ * from anybody else they are the caller's own, who would otherwise keep a pipeline's trainings out by telling their ids first.
+ */
+function commandIdOfEvent(
+  { tenant, source, id }: TrainingCompleted,
+  principal?: Principal,
+): string {
+  const isBelieved =
+    principal === undefined ||
+    (principal.subject_type === 'service' && principal.everywhere.has('training:report'));
+  return isBelieved
+    ? commandIdOf('training', tenant, source, id)
+    : commandIdOf('training-told', tenant, principal.subject, JSON.stringify([source, id]));
+}
+
+/**
+ * How to submit an event. The same tenant, source and id always make one version, whichever way they come; told by others
+ * than services, one for each of these.
  * @throws Problem for a refusal; `key_reused` where the id came before with other data
  */
 export function openTraining(registerVersion: RegisterVersion): SubmitTraining {
   return async (event, actor, asker) => {
     const principal = asker?.principal;
-    const { tenant, source, id, data } = event;
+    const { tenant, id, data } = event;
     const { model_name: name, ...facts } = parseTrainingData(data);
     const written = sortedText(data);
     const { framework, model_type } = facts;
@@ -60,7 +77,7 @@ export function openTraining(registerVersion: RegisterVersion): SubmitTraining {
         tenant,
         actor,
         ...(principal && { principal }),
-        command_id: commandIdOf('training', tenant, source, id),
+        command_id: commandIdOfEvent(event, principal),
         request_hash: hash('sha256', written, 'base64url'),
         reason: null,
         dry_run: asker?.isDryRun ?? false,

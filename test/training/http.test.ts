@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { adminKey, startRegistry } from '#test/retention/registry.ts';
 import type { Json, TestRegistry } from '#test/retention/registry.ts';
+import { trainingActor } from '#services/command-api/training-completed.ts';
 import { churnTraining, cloudEvent } from './events.ts';
 
 let registry: TestRegistry;
@@ -95,6 +96,32 @@ describe('a finished training', () => {
       source: '/pipelines/weekly',
     });
     expect((await tell(elsewhere)).answer['number']).toBe(2);
+  });
+
+  it('is not kept from its pipeline by somebody who told its id first, with something else', async () => {
+    const keyOf = async (said: object) => String((await registry.ask('/api-keys', said))['secret']);
+    const pipeline = await keyOf({ subject: 'nightly', subject_type: 'service', role: 'producer' });
+    const [own, ana, bo] = [
+      cloudEvent(training()),
+      await keyOf({ subject: 'ana', role: 'producer' }),
+      await keyOf({ subject: 'bo', role: 'producer' }),
+    ];
+    const others = { ...own, data: training({ content_digest: null, label: 'other' }) };
+    const asJson = { 'content-type': 'application/cloudevents+json' };
+    const first = await tell(others, asJson, ana);
+    expect([first.status, first.answer['number']]).toEqual([201, 1]);
+    expect(await tell(others, asJson, ana)).toEqual(first);
+    const told = await tell(own, asJson, pipeline);
+    expect([told.status, told.answer['number']]).toEqual([201, 2]);
+    // as if it had come by Kafka
+    expect(
+      await registry.commandApi.submitTraining(
+        { ...own, type: 'training.completed', tenant: 'default', data: training() },
+        trainingActor(own.source),
+      ),
+    ).toMatchObject({ answer: { number: 2 } });
+    const late = await tell({ ...others, data: training({ content_digest: null }) }, asJson, bo);
+    expect(late.answer['number']).toBe(3);
   });
 
   it('and another first one of the same name, at once, both make a version', async () => {
