@@ -49,12 +49,14 @@ export type TenantCommand =
     }
   /** `by` is null where the registry itself issues or revokes. */
   | ({ type: 'IssueApiKey'; at: string; by: Giver | null } & NewKey)
-  | { type: 'RevokeApiKey'; by: Giver | null; key_id: string; reason: string | null }
+  | { type: 'RevokeApiKey'; at: string; by: Giver | null; key_id: string; reason: string | null }
   | ({ type: 'GrantRole'; by: Giver } & Binding)
   | ({ type: 'RevokeRole'; by: Giver; reason: string | null } & Binding);
 
 export type TenantRefusal =
   | { code: 'key_not_found'; key_id: string }
+  | { code: 'last_admin_key'; key_id: string }
+  | { code: 'tenant_not_found' }
   | { code: 'tenant_exists'; id: string }
   | { code: 'role_above_own'; role: Role; own_roles: readonly Role[] }
   | { code: 'granted_to_self'; subject: string }
@@ -113,6 +115,7 @@ function issueApiKey(
   state: TenantState,
   { type: _type, at, by, ...data }: Extract<TenantCommand, { type: 'IssueApiKey' }>,
 ): Outcome {
+  if (!state.created) return { refusal: { code: 'tenant_not_found' } };
   const held = by === null ? null : heldIn(state, by, 'tenant');
   if (held !== null && !mayIssue(held, data.role))
     return { refusal: { code: 'role_above_own', role: data.role, own_roles: held } };
@@ -124,9 +127,20 @@ function issueApiKey(
   return { events: state.keys.has(data.key_id) ? [] : [{ type: 'api_key.issued', data }] };
 }
 
+/** Whether nobody but the system admins could issue a key any more, if it were not for this one. */
+const isLastOfAdmins = (state: TenantState, own: ApiKey, at: string): boolean =>
+  may(own.role, 'key:manage') &&
+  [...state.keys.values()].every(
+    ({ key_id, role, revoked_at, expires_at }) =>
+      key_id === own.key_id ||
+      !may(role, 'key:manage') ||
+      revoked_at !== null ||
+      (expires_at !== null && expires_at <= at),
+  );
+
 function revokeApiKey(
   state: TenantState,
-  { by, key_id, reason }: Extract<TenantCommand, { type: 'RevokeApiKey' }>,
+  { at, by, key_id, reason }: Extract<TenantCommand, { type: 'RevokeApiKey' }>,
 ): Outcome {
   const key = state.keys.get(key_id);
   if (key === undefined) return { refusal: { code: 'key_not_found', key_id } };
@@ -137,6 +151,8 @@ function revokeApiKey(
       return { refusal: { code: 'role_above_own', role, own_roles: held } };
   }
   if (key.revoked_at !== null) return { events: [] };
+  if (by?.key_id === key_id && isLastOfAdmins(state, key, at))
+    return { refusal: { code: 'last_admin_key', key_id } };
   return { events: [{ type: 'api_key.revoked', data: { key_id, subject, reason } }] };
 }
 

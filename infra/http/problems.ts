@@ -14,6 +14,7 @@ const codes = {
   hold_not_found: { status: 404, title: 'There is no such hold' },
   event_not_found: { status: 404, title: 'There is no such event' },
   tenant_exists: { status: 409, title: 'There is such a tenant already' },
+  tenant_not_found: { status: 404, title: 'There is no such tenant' },
   role_binding_not_found: { status: 404, title: 'The subject does not have this role there' },
   too_many_bindings: { status: 409, title: 'The subject has as many roles as one may have' },
   granted_to_self: { status: 403, title: 'Nobody grants a role to themselves' },
@@ -23,6 +24,11 @@ const codes = {
     title: 'There are no access tokens here: SECRET_KEY is not set',
   },
   key_not_found: { status: 404, title: 'There is no such key' },
+  last_admin_key: {
+    status: 409,
+    title:
+      'It is the last key in force that issues others; issue one first, then revoke this with it',
+  },
   name_taken: { status: 409, title: 'The name is taken by another model' },
   version_exists: { status: 409, title: 'The model has such a version already' },
   illegal_transition: { status: 409, title: 'There is no way from here to there' },

@@ -117,8 +117,9 @@ export async function bootstrap(
         const { key_id } = other;
         const isRevoked = await submit(
           state,
-          () => ({
+          (at) => ({
             type: 'RevokeApiKey',
+            at,
             by: null,
             key_id,
             reason: 'another bootstrap key was given',

@@ -63,3 +63,49 @@ describe('a key of somebody above', () => {
     expect(await api.delete(`/api-keys/${own.id}`, { key: sys })).toMatchObject({ status: 200 });
   });
 });
+
+describe('a tenant whose admin has lost their key', () => {
+  const made = async (id: string): Promise<string> => {
+    const asking = api.post('/tenants', { id, admin_subject: 'ana' });
+    return ((await done(asking)).body['admin_key'] as unknown as { secret: string }).secret;
+  };
+
+  test('gets another from a system admin', async () => {
+    await made('lost');
+    const asked = { subject: 'ana', role: 'admin', tenant: 'lost' };
+    const { body } = await done(api.post('/api-keys', asked));
+    const key = String(body['secret']);
+    expect(await api.get('/api-keys', { key })).toMatchObject({
+      status: 200,
+      body: { total_count: 2 },
+    });
+    expect((await api.get('/api-keys?page_size=1000')).text).not.toContain(String(body['id']));
+  });
+
+  test('gets none from an admin of another, who is told no more', async () => {
+    const key = await made('other');
+    for (const tenant of ['lost', 'nowhere'])
+      expect(await issue(key, { subject: 'eve', role: 'viewer', tenant })).toMatchObject({
+        status: 403,
+        body: { code: 'forbidden', required_permission: 'tenant:manage' },
+      });
+    await done(issue(key, { subject: 'eve', role: 'viewer', tenant: 'other' }));
+  });
+
+  test('and where there is no such tenant, none is made', async () =>
+    expect(
+      await api.post('/api-keys', { subject: 'ana', role: 'admin', tenant: 'nowhere' }),
+    ).toMatchObject({ status: 404, body: { code: 'tenant_not_found' } }));
+
+  test('has not revoked it by itself', async () => {
+    const key = await made('alone');
+    const { body } = await api.get('/api-keys', { key });
+    const [{ id }] = body['items'] as unknown as [{ id: string }];
+    expect(await api.delete(`/api-keys/${id}`, { key })).toMatchObject({
+      status: 409,
+      body: { code: 'last_admin_key', key_id: id },
+    });
+    await done(issue(key, { subject: 'ana', role: 'admin' }));
+    await done(api.delete(`/api-keys/${id}`, { key }));
+  });
+});

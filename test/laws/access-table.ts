@@ -31,7 +31,7 @@ export const accessDocument = (): string =>
     'A role is held in the whole tenant (an API key gives it there), or by a role binding in the tenant, in a team or in a project;',
     'it counts for the models of that team or project. What somebody may not see is answered as if it were not there (404); what they',
     'see and may not do is 403, with the permission and the roles that have it. `member` grants nothing by itself. `system_admin` is an',
-    "admin of its own tenant who also makes and lists tenants, and sees nothing of the others. `service` is the registry's own.",
+    "admin of its own tenant who also makes and lists tenants, issues keys in them, and sees nothing of the others. `service` is the registry's own.",
     '',
     '## Roles and permissions',
     '',

@@ -55,9 +55,11 @@ const ofTenants: Record<TenantRefusal['code'], true> = {
   forbidden: true,
   granted_to_self: true,
   key_not_found: true,
+  last_admin_key: true,
   role_above_own: true,
   role_binding_not_found: true,
   tenant_exists: true,
+  tenant_not_found: true,
   time_in_past: true,
   too_many_bindings: true,
 };

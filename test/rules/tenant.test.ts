@@ -77,6 +77,7 @@ describe('a key', () => {
 
   const revoke = {
     type: 'RevokeApiKey',
+    at: noon,
     by: null,
     key_id: key.key_id,
     reason: 'lost',
@@ -110,6 +111,43 @@ describe('a key', () => {
       events: [revoked],
     });
   });
+
+  describe('of an admin, the only one of the tenant,', () => {
+    const own: TenantEvent = { type: 'api_key.issued', data: { ...key, role: 'admin' } };
+    const by: Giver = {
+      subject: 'zoë',
+      key_id: key.key_id,
+      own: [{ role: 'admin', scope: 'tenant', granted_by: null }],
+    };
+    const refusal = { code: 'last_admin_key', key_id: key.key_id };
+    const another = (said: object): TenantEvent => ({
+      type: 'api_key.issued',
+      data: { ...key, key_id: ownKey, role: 'admin', ...said },
+    });
+
+    test('is not revoked by itself', () => {
+      for (const others of [
+        [],
+        [another({ role: 'producer' })],
+        [another({ expires_at: noon })],
+        [another({}), { ...revoked, data: { ...revoked.data, key_id: ownKey } }],
+      ])
+        expect(decide([created, own, ...others], { ...revoke, by })).toEqual({ refusal });
+    });
+    test('but by another, or where there is another', () => {
+      const others = { ...by, subject: 'ada', key_id: null };
+      expect(decide([created, own], { ...revoke, by: others })).toEqual({ events: [revoked] });
+      for (const said of [{}, { expires_at: '2026-11-21T12:00:00.001Z' }])
+        expect(decide([created, own, another(said)], { ...revoke, by })).toEqual({
+          events: [revoked],
+        });
+    });
+  });
+
+  test('of a tenant that there is not is not issued', () =>
+    expect(decide([], { type: 'IssueApiKey', at: noon, by: null, ...key })).toEqual({
+      refusal: { code: 'tenant_not_found' },
+    }));
 
   test('that nobody issued is not found', () =>
     expect(decide([created], revoke)).toEqual({

@@ -1,10 +1,11 @@
 // API keys: issued with a role, listed without their secrets, revoked at once.
 import { z } from 'zod';
 import { roles } from '#events/access.ts';
-import { tenantStream } from '#events/names.ts';
+import { tenantSchema, tenantStream } from '#events/names.ts';
 import type { ApiKey, TenantState } from '#events/tenant/tenant.ts';
 import { newId } from '#infra/ids.ts';
 import { newSecret, secretHash } from '#infra/auth/keys.ts';
+import { forbidden } from '#infra/http/forbidden.ts';
 import type { HttpServer } from '#infra/http/server.ts';
 import type { Ask } from '../ask/ask.ts';
 import { ownSubjectPrefix } from '../bootstrap.ts';
@@ -24,6 +25,8 @@ const newKeyBody = z.strictObject({
   role: z.enum(roles),
   description: prose.nullish(),
   expires_at: time.nullish(),
+  /** Another than the caller's, for a system admin to name. */
+  tenant: tenantSchema.optional(),
   reason: prose.nullish(),
 });
 const keyPath = z.strictObject({ id: z.uuid() });
@@ -58,9 +61,12 @@ export function keyRoutes(
       },
     },
     async (request, reply) => {
-      const { reason, ...fields } = request.body;
-      const by = giverOf(request.principal);
-      const head = commandHead(request, { reason });
+      const { principal } = request;
+      const { reason, tenant = principal.tenant, ...fields } = request.body;
+      if (tenant !== principal.tenant && !principal.everywhere.has('tenant:manage'))
+        throw forbidden('tenant:manage');
+      const by = giverOf(principal);
+      const head = { ...commandHead(request, { reason }), tenant };
       const secret = head.dry_run ? null : newSecret();
       const key_id = newId();
       const data = {
@@ -141,7 +147,13 @@ export function keyRoutes(
         reply,
         head,
         200,
-        { type: 'RevokeApiKey', by: giverOf(request.principal), key_id: id, reason: null },
+        (at) => ({
+          type: 'RevokeApiKey',
+          at,
+          by: giverOf(request.principal),
+          key_id: id,
+          reason: null,
+        }),
         [{ effect: 'revoke', key_id: id }],
         (state, events) => ({
           ...keyResource(state.keys.get(id)!, state),
