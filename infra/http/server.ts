@@ -15,6 +15,7 @@ import { principalOf } from '#events/access.ts';
 import type { Permission, Principal } from '#events/access.ts';
 import { AssertionFailed } from '#events/decider.ts';
 import { LogUnavailable } from '#events/log.ts';
+import { defaultTenant } from '#events/names.ts';
 import type { Keyring } from '#infra/auth/keys.ts';
 import type { AuditRecords } from '#infra/postgres/audit.ts';
 import type { Logger } from '#infra/telemetry/logger.ts';
@@ -40,7 +41,7 @@ const pathParameterCharactersMax = 1024;
 /** The answer of then is folded from events, of up to 20,000 models. */
 const asOfMs = 120_000;
 
-/** What a route asks for: a permission, any valid key, or nothing (`loopback`: a key unless asked from this machine). */
+/** What a route asks for: a permission, any valid key, or nothing (`loopback`: a key of the first tenant unless asked from this machine). */
 export type RouteAccess = Permission | 'any key' | 'loopback' | 'open';
 
 type Check = z.ZodType['safeParse'];
@@ -312,7 +313,12 @@ export function buildServer(options: ServerOptions): HttpServer {
   ): Problem | undefined {
     if (principal === null) return new Problem('unauthenticated');
     request.principal = principal;
-    if (access === 'open' || access === 'loopback' || access === 'any key') return undefined;
+    if (access === 'open' || access === 'any key') return undefined;
+    // what is told there is of all tenants
+    if (access === 'loopback')
+      return principal.tenant === defaultTenant
+        ? undefined
+        : new Problem('forbidden', { required_tenant: defaultTenant });
     // what is held in some scope only is decided where it is known which model is meant
     if (principal.somewhere.has(access)) return undefined;
     return forbidden(access);
