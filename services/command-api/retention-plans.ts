@@ -4,8 +4,8 @@ import { Problem } from '#infra/http/problems.ts';
 
 /** Long enough to ask a colleague; what changes meanwhile is decided again when the plan is carried out. */
 const planHours = 24;
-/** Of a tenant, the oldest go when there are more. */
-const plansMax = 100;
+/** Of each who makes them, their oldest go when there are more: nobody's go for those of somebody else. */
+const plansOfMakerMax = 20;
 
 /** How a version is named in plans and in what orders answer. */
 export type NamedVersion = {
@@ -46,7 +46,15 @@ export const openRetentionPlans = (pool: Pool): RetentionPlans => ({
     await pool.query({
       name: 'save_retention_plan',
       text: saveStatement,
-      values: [plan_id, tenant, made_by, made_at, expires_at, JSON.stringify(plan), plansMax],
+      values: [
+        plan_id,
+        tenant,
+        made_by,
+        made_at,
+        expires_at,
+        JSON.stringify(plan),
+        plansOfMakerMax,
+      ],
     });
     return { plan_id, expires_at: expires_at.toISOString() };
   },
@@ -83,7 +91,7 @@ const saveStatement = `
 with over as (
   delete from log.retention_plans p
   where p.tenant = $2 and (p.expires_at <= $4 or p.plan_id in (
-    select o.plan_id from log.retention_plans o where o.tenant = $2 order by o.made_at desc offset $7 - 1
+    select o.plan_id from log.retention_plans o where o.tenant = $2 and o.made_by = $3 order by o.made_at desc offset $7 - 1
   ))
 )
 insert into log.retention_plans (plan_id, tenant, made_by, made_at, expires_at, plan)

@@ -278,6 +278,23 @@ describe('a plan', () => {
     });
   });
 
+  test('stays, however many others make, who keep their own newest', async () => {
+    const made = await api.post('/api-keys', { subject: 'busy', role: 'approver' });
+    const { secret: key } = made.body as unknown as { secret: string };
+    const plan = async (by: object = {}): Promise<string> =>
+      String(ok(await api.post('/retention/plan', {}, by))['plan_id']);
+    const apply = (plan_id: string) => api.post('/retention/apply?dry_run=true', { plan_id });
+    const own = await plan();
+    const theirs: string[] = [];
+    for (let made = 0; made < 100; made++) theirs.push(await plan({ key }));
+    expect((await apply(own)).status).toBe(200);
+    const kept = await Promise.all(theirs.map(apply));
+    expect(kept.map(({ status }) => status)).toEqual([
+      ...Array.from({ length: 80 }, () => 404),
+      ...Array.from({ length: 20 }, () => 200),
+    ]);
+  });
+
   test('and an order may be tried dry: they say what they would do, and keep nothing', async () => {
     const { id } = await modelOf('dry', 3);
     const before = await recorded();
