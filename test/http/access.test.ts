@@ -204,6 +204,7 @@ describe('a key that is revoked', () => {
 test('a key is good until it expires', async () => {
   const expires_at = new Date(Date.now() + 500).toISOString();
   const issued = await api.post('/api-keys', { subject: 'expired', role: 'viewer', expires_at });
+  expect(issued).toMatchObject({ status: 201, body: { expires_at } });
   const key = String(issued.body['secret']);
   await eventually(async () => (await api.get('/events', { key })).status === 401);
 });
