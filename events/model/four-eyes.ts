@@ -11,8 +11,6 @@ export type Asker = HeldRole & {
   declared_by: string | null;
   /** What else is held there: a role that does for something may have come from somebody else. */
   other_roles?: readonly HeldRole[];
-  /** Whose keys and roles came through the asker's hands: what these did may be the asker's own doing. */
-  gave_to?: readonly string[];
 };
 
 export type Dependence =
@@ -22,13 +20,10 @@ export type Dependence =
   | 'changed_evidence'
   | 'acts_by_grant_of_requester'
   | 'acts_by_grant_of_registrar'
-  | 'acts_by_grant_of_evidence_changer'
-  | 'gave_role_to_requester'
-  | 'gave_role_to_registrar'
-  | 'gave_role_to_evidence_changer';
+  | 'acts_by_grant_of_evidence_changer';
 
 /** Whose word is judged, with the subjects through whose hands the key or the role in use came. */
-type Person = Pick<Asker, 'subject' | 'type' | 'granted_by' | 'gave_to'>;
+type Person = Pick<Asker, 'subject' | 'type' | 'granted_by'>;
 type Involved = Pick<Actor, 'subject' | 'declared_by'>;
 
 const isNamedBy = (subject: string, { subject: own, declared_by }: Involved): boolean =>
@@ -37,13 +32,12 @@ const isNamedBy = (subject: string, { subject: own, declared_by }: Involved): bo
 /** Why somebody's word on what these did does not count; null if it does. */
 function dependence(
   person: Person,
-  involved: readonly { actor: Involved; did: Dependence; granted: Dependence; given: Dependence }[],
+  involved: readonly { actor: Involved; did: Dependence; granted: Dependence }[],
 ): Dependence | null {
   if (person.type !== 'user') return 'service';
-  for (const { actor, did, granted, given } of involved) {
+  for (const { actor, did, granted } of involved) {
     if (isNamedBy(person.subject, actor)) return did;
     if (person.granted_by.some((giver) => isNamedBy(giver, actor))) return granted;
-    if (person.gave_to?.includes(actor.subject) === true) return given;
   }
   return null;
 }
@@ -59,7 +53,6 @@ const registrarOf = (actor: Involved) =>
     actor,
     did: 'registered',
     granted: 'acts_by_grant_of_registrar',
-    given: 'gave_role_to_registrar',
   }) as const;
 
 const supplierOfEvidence = (actor: Involved) =>
@@ -67,7 +60,6 @@ const supplierOfEvidence = (actor: Involved) =>
     actor,
     did: 'changed_evidence',
     granted: 'acts_by_grant_of_evidence_changer',
-    given: 'gave_role_to_evidence_changer',
   }) as const;
 
 /** Whether a person's approval of a promotion counts, as things stand. */
@@ -81,7 +73,6 @@ export const whyApprovalDoesNotCount = (
       actor: requestedBy,
       did: 'requested',
       granted: 'acts_by_grant_of_requester',
-      given: 'gave_role_to_requester',
     },
     registrarOf(version.created_by),
     ...Object.values(version.supplied_by).map(supplierOfEvidence),

@@ -5,7 +5,7 @@ import { restsOnRoles } from '#events/model/governed.ts';
 import { subjectsBehind } from '#events/tenant/hands.ts';
 import type { TenantState } from '#events/tenant/tenant.ts';
 
-/** The command with everybody through whose hands the caller's roles came, and everybody whose came through the caller's. */
+/** The command with everybody through whose hands the caller's roles came. */
 export function withDescent(
   command: ModelCommand,
   principal: Principal,
@@ -20,7 +20,6 @@ export function withDescent(
       ...asker,
       ...traced(asker, principal, tenant),
       ...(other_roles && { other_roles }),
-      gave_to: gaveTo(asker.subject, tenant),
     },
   };
 }
@@ -39,11 +38,4 @@ function traced(
   );
   const hands = [...(key === undefined ? [] : [key]), ...bound].map(({ hand }) => hand);
   return { role, granted_by: [...new Set([...granted_by, ...subjectsBehind(hands)])] };
-}
-
-/** Keys that were revoked count too: what was done with them stands. */
-function gaveTo(subject: string, tenant: TenantState): readonly string[] {
-  const given = [...tenant.keys.values(), ...tenant.bindings.values()];
-  const taken = given.filter(({ hand }) => subjectsBehind([hand]).has(subject));
-  return [...new Set(taken.map((one) => one.subject))];
 }

@@ -359,7 +359,6 @@ const askers: readonly Asker[] = [
     other_roles: [{ role: 'approver', granted_by: ['ada'] }],
   }),
   person('ada', { role: 'admin' }),
-  person('lea', { role: 'admin', gave_to: ['bea'] }),
   person('bot', { type: 'service' }),
   person('bea', { role: 'deployer', declared_by: 'max' }),
 ];

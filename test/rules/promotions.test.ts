@@ -147,12 +147,6 @@ describe('an approval does not count', () => {
       person('eve', { granted_by: ['ana'] }),
       'acts_by_grant_of_registrar',
     ],
-    [
-      'who gave the requester a role',
-      person('eve', { gave_to: ['mo', 'bea'] }),
-      'gave_role_to_requester',
-    ],
-    ['who gave the registrar a key', person('eve', { gave_to: ['ana'] }), 'gave_role_to_registrar'],
   ] as const)('by %s', (_, asker, reason) =>
     expect(because(requested(), asker)).toEqual(refused(reason)),
   );
@@ -163,9 +157,6 @@ describe('an approval does not count', () => {
     expect(because(story, person('mo'))).toEqual(refused('changed_evidence'));
     expect(because(story, person('eve', { granted_by: ['mo'] }))).toEqual(
       refused('acts_by_grant_of_evidence_changer'),
-    );
-    expect(because(story, person('eve', { gave_to: ['mo'] }))).toEqual(
-      refused('gave_role_to_evidence_changer'),
     );
   });
 

@@ -22,14 +22,11 @@ function givenFor(version: Version, { in_force }: Pick<Asked, 'in_force'>): stri
   ]);
 }
 
-/** Whether somebody's word on the work of these would be their own, or one of the two acts by what the other gave. */
+/** Whether somebody's word on the work of these would be their own, or acts by what one of them gave. */
 const dependsOn = (person: Asker, others: readonly Person[]): boolean =>
   person.type !== 'user' ||
-  others.some(
-    ({ subject, declared_by }) =>
-      [person.subject, ...person.granted_by].some(
-        (one) => one === subject || one === declared_by,
-      ) || (person.gave_to ?? []).includes(subject),
+  others.some(({ subject, declared_by }) =>
+    [person.subject, ...person.granted_by].some((one) => one === subject || one === declared_by),
   );
 
 /** Who asked for it, made the version, or said a part of the evidence that stands. */
