@@ -1,5 +1,6 @@
 // Asking twice changes nothing: keys, repeats, preconditions, and the answers of then.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '#test/eventually.ts';
 import { openFaultProxy } from '#test/faults/proxy.ts';
 import { openApi, openApis } from './api.ts';
 import type { Answer, Api } from './api.ts';
@@ -216,6 +217,44 @@ describe('If-Match', () => {
 
   test('* asks for nothing', async () =>
     expect((await api.patch('/models/matched', {}, matching('*'))).status).toBe(200));
+
+  test('is judged after the right to ask, which says nothing of the version', async () => {
+    const issue = async (role: string) =>
+      String(
+        (await api.post('/api-keys', { subject: `${role}-who-matches`, role })).body['secret'],
+      );
+    const [viewer, key] = [await issue('viewer'), await issue('member')];
+    const asOther = { ...matching('"99"'), key };
+    const bind = (scope: string, role = 'admin') => ({
+      subject: 'member-who-matches',
+      role,
+      scope,
+    });
+    await api.put('/role-bindings', bind('team:risk'));
+    await api.post('/models', { name: 'hidden', team: 'fraud' });
+    await eventually(async () => expect((await api.get('/events', { key })).status).toBe(200));
+    for (const dry of ['', '?dry_run=true'])
+      expect(await api.patch(`/models/hidden${dry}`, { owner: 'me' }, asOther)).toMatchObject({
+        status: 404,
+        body: { code: 'model_not_found', model: 'hidden' },
+      });
+    const role = { role: 'viewer', subject: 'zoë' };
+    for (const [said, code] of [
+      [{ ...role, scope: 'team:fraud' }, 'forbidden'],
+      [{ ...role, scope: 'tenant' }, 'forbidden'],
+      [bind('team:risk', 'viewer'), 'granted_to_self'],
+    ] as const) {
+      const { status, body } = await api.put('/role-bindings', said, asOther);
+      expect({ status, code: body.code }).toEqual({ status: 403, code });
+      expect(body).not.toHaveProperty('stream_version');
+    }
+    expect(await api.put('/role-bindings', { ...role, scope: 'team:risk' }, asOther)).toMatchObject(
+      { status: 412 },
+    );
+    expect(
+      await api.patch('/models/matched', {}, { ...matching('"99"'), key: viewer }),
+    ).toMatchObject({ status: 403 });
+  });
 
   test.each(['2', 'W/"2"', '"two"', '"1", "2"', '""'])('%s is refused', async (version) =>
     expect(await api.patch('/models/matched', {}, matching(version))).toMatchObject({

@@ -101,12 +101,14 @@ export async function serveRegistry(
     body?: object,
     key = adminKey,
     prefix = '/api/v1',
+    headers: Record<string, string> = {},
   ): Promise<Answer> {
     const response = await fetch(`${address}${prefix}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${key}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
       },
       body: body === undefined ? null : JSON.stringify(body),
     });
