@@ -189,6 +189,25 @@ describe('a stream', () => {
     expect((await api.get('/events?model=nobody', { headers })).status).toBe(404);
   });
 
+  test('shows nothing more of keys and roles once its reader manages them no longer', async () => {
+    const { body } = await api.post('/api-keys', { subject: 'was-admin', role: 'viewer' });
+    const key = String(body['secret']);
+    const binding = { subject: 'was-admin', role: 'admin', scope: 'tenant' };
+    await api.put('/role-bindings', binding);
+    const { head } = await page('?limit=1');
+    const stream = listen(api, `?after=${head}`, { authorization: `Bearer ${key}` });
+    await api.post('/api-keys', { subject: 'shown', role: 'viewer' });
+    await eventually(() => stream.received.some(({ event }) => event === 'api_key.issued'));
+    const revoked = `/role-bindings?${new URLSearchParams(binding).toString()}`;
+    expect((await api.delete(revoked)).status).toBe(200);
+    await eventually(async () => (await api.get('/api-keys', { key })).status === 403);
+    await api.post('/api-keys', { subject: 'not-shown', role: 'viewer' });
+    await api.post('/models', { name: 'still shown' });
+    await eventually(() => stream.received.at(-1)?.event === 'model.registered');
+    expect(JSON.stringify(stream.received)).not.toContain('not-shown');
+    await stream.stop();
+  });
+
   test('ends when the process ends', async () => {
     const stream = listen(other);
     await eventually(() => stream.received.length > 0);

@@ -43,6 +43,10 @@ type EventsQuery = z.infer<typeof eventsQuery>;
 /** Keys and roles are the affair of those who manage them. */
 const seesTenant = (principal: Principal): boolean => principal.everywhere.has('key:manage');
 
+/** The same text for all who may read the same of the log, which is more than models: a filter holds as long as it does. */
+const readingOf = (principal: Principal): string =>
+  `${seesTenant(principal)} ${principal.audience}`;
+
 export type EventStreams = { count: () => number; closeAll: () => void };
 
 /** Registers the routes; `closeAll` ends every open event stream, for a shutdown. */
@@ -128,7 +132,7 @@ export function eventRoutes(
     // from here on, as who asks may go away while it is looked up what they may see
     raw.on('close', () => ending.abort());
     let filter = await filterOf(request.principal, query);
-    let { audience } = request.principal;
+    let reading = readingOf(request.principal);
     if (request.raw.socket.destroyed) ending.abort();
     if (open.size >= eventStreamsMax) throw new Problem('overloaded');
     open.add(ending);
@@ -145,9 +149,9 @@ export function eventRoutes(
       while (!ending.signal.aborted) {
         const principal = await request.principalNow();
         if (principal === null || !principal.somewhere.has('registry:read')) break;
-        if (principal.audience !== audience) {
+        if (readingOf(principal) !== reading) {
           filter = await filterOf(principal, query);
-          ({ audience } = principal);
+          reading = readingOf(principal);
         }
         const head = follower.position();
         if (head <= cursor) {
