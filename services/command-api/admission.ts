@@ -56,8 +56,11 @@ export function admitToModel(
     if (!mayAt(principal, permission, where))
       return forbidden(permission, { team: where.team, project: where.project });
   }
-  // who has no bindings has everywhere the role of the key
-  if (principal.grants.length === 1) return command;
+  if (holdsRoleOfKeyOnly(principal)) return command;
   const [held, ...other_roles] = rolesAt(principal, place);
   return { ...command, asker: { ...command.asker, ...held, other_roles } };
 }
+
+/** Everywhere the role that the command names already: not so a role of a team, by a token's claims, or a bound one. */
+const holdsRoleOfKeyOnly = ({ grants, own }: Principal): boolean =>
+  grants.length === 1 && own[0]?.scope === 'tenant';

@@ -10,8 +10,9 @@ import { openOidc } from '#infra/auth/oidc.ts';
 import { openTokens } from '#infra/auth/tokens.ts';
 import { fetchJson, isInward } from '#infra/http/outgoing.ts';
 import { eventually } from '#test/eventually.ts';
-import { openApis } from './api.ts';
+import { openApi, openApis } from './api.ts';
 import type { Api } from './api.ts';
+import { decide, done, keysOf } from './releases.ts';
 
 const secretKey = 'a secret key of a test, long enough to be one';
 const audience = 'modelog-of-a-test';
@@ -206,6 +207,53 @@ describe("an issuer's token", () => {
     const [event] = (body['items'] as unknown as { actor: object }[]).slice(-1);
     expect(event!.actor).toMatchObject({ subject: 'ana', auth_method: 'oidc', key_id: null });
   });
+
+  test.each(['team', 'tenant'])(
+    'whose one role is of a %s approves and breaks glass by it',
+    async (where) => {
+      const ofTeams = await openApi(opened.databaseUrl, {
+        tokens: null,
+        oidc: openOidc({
+          issuer: issuer.issuer,
+          audience,
+          subjectClaim: 'sub',
+          tenantClaim: undefined,
+          rolesClaim: 'roles',
+          teamsClaim: 'teams',
+          allowPrivate: true,
+        }),
+      });
+      await using ends = new AsyncDisposableStack();
+      ends.defer(() => ofTeams.close());
+      /** By the claims of their token, or by a binding alone. */
+      const holding = async (role: string): Promise<string> => {
+        const sub = `${role} of a ${where}`;
+        if (where === 'team') return await issuer.sign({ sub, roles: role, teams: ['risk'] });
+        await done(api.put('/role-bindings', { subject: sub, role, scope: 'tenant' }));
+        return await issuer.sign({ sub });
+      };
+      const name = `of-one-${where}`;
+      const { bea } = await keysOf(api, { bea: 'producer' });
+      const { body } = await done(api.post('/models', { name, team: 'risk' }, { key: bea }));
+      const path = `/models/${name}/versions`;
+      const content_digest = { sha256: '1'.repeat(64) };
+      await done(api.post(path, { content_digest }, { key: bea }));
+      const approvals = { required: 1, role: 'approver', expires_after_hours: 24 };
+      await done(api.put(`/policies/model:${String(body['id'])}`, { approvals }));
+      const asked = { to_stage: 'production' };
+      const request = await done(api.post(`${path}/1/promotion-requests`, asked, { key: bea }));
+      const approver = await holding('approver');
+      const decided = await decide(ofTeams, approver, String(request.body['id']), 'approve');
+      expect(decided).toMatchObject({ status: 200 });
+      await done(api.post(path, { content_digest: { sha256: '2'.repeat(64) } }, { key: bea }));
+      const glass = { ...asked, break_glass: true, reason: 'now' };
+      const key = await holding('admin');
+      expect(await ofTeams.post(`${path}/2/promote`, glass, { key })).toMatchObject({
+        status: 200,
+        body: { stage: 'production' },
+      });
+    },
+  );
 
   test('is refused without a tenant that there is, or in the name of the registry itself', async () => {
     for (const over of [
