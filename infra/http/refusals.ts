@@ -11,6 +11,8 @@ const textCharactersMax = 512;
 
 /** Commands and paths by which a version comes into production: who was refused that is always kept. */
 const promotes = /promot|transition|rollback/i;
+/** Stages that nothing comes to but as by a promotion, whichever command asks for them. */
+const promotedTo: ReadonlySet<unknown> = new Set(['staging', 'production']);
 
 /** @returns null for what is not kept; `always` where it must be */
 export function refusalOf(
@@ -30,7 +32,11 @@ export function refusalOf(
   const params = Object.entries((request.params ?? {}) as Record<string, unknown>).map(
     ([name, value]) => [name, text(value)],
   );
-  const body = (request.body ?? {}) as { reason?: unknown; declared_by?: unknown };
+  const body = (request.body ?? {}) as Partial<
+    Record<'reason' | 'declared_by' | 'stage' | 'to_stage', unknown>
+  >;
+  const isPromotion =
+    promotes.test(`${action} ${route}`) || promotedTo.has(body.to_stage ?? body.stage);
   return {
     refused: {
       tenant: isStranger ? '' : principal.tenant,
@@ -55,6 +61,6 @@ export function refusalOf(
         because: problem.facts,
       },
     },
-    always: !isStranger && problem.status !== 404 && promotes.test(`${action} ${route}`),
+    always: !isStranger && problem.status !== 404 && isPromotion,
   };
 }

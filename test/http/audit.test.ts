@@ -92,6 +92,43 @@ test('holds a refused promotion before its answer, with what was missing', async
   ]);
 });
 
+test('holds also what would promote by another name, however much its asker was refused before', async () => {
+  const refusedOften = async (subject: string, role: string): Promise<string> => {
+    const { secret: key } = await issue(subject, role);
+    await Promise.all(Array.from({ length: 300 }, () => api.patch('/models/nobodys', {}, { key })));
+    return key;
+  };
+  const version = { model_name: 'audited', stage: 'production' };
+  for (const [subject, role, code, asked] of [
+    [
+      'mia',
+      'producer',
+      'forbidden',
+      [
+        ['/models/register', version],
+        ['/versions', version],
+        ['/models/audited/versions', { stage: 'staging' }],
+      ],
+    ],
+    [
+      'max',
+      'approver',
+      'illegal_transition',
+      [['/models/audited/versions/1/restore', { to_stage: 'staging' }]],
+    ],
+  ] as const) {
+    const key = await refusedOften(subject, role);
+    for (const [path, body] of asked) {
+      expect((await api.post(path, body, { key })).body, path).toMatchObject({ code });
+      const [newest] = refused(await audit(`actor=${subject}&page_size=1`));
+      expect(newest, path).toMatchObject({
+        code,
+        detail: { route: expect.stringContaining(path.split('/').at(-1)!) as string },
+      });
+    }
+  }
+});
+
 test('is filtered by model, action and time, and read page by page', async () => {
   const ofModel = await audit('model=audited&page_size=1000');
   expect(new Set(ofModel.map(({ model_id }) => model_id)).size).toBe(1);
