@@ -1,5 +1,7 @@
 // Orders of retention, carried out append after append, each with a command id of its own: so an order that was cut off goes
 // on where it stopped, and one that is given twice does nothing twice.
+import { maySee } from '#events/access.ts';
+import type { Principal } from '#events/access.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import type { ModelCommand, ModelRefusal, Use, VersionRef } from '#events/model/commands.ts';
 import { findVersion } from '#events/model/version-ref.ts';
@@ -197,12 +199,17 @@ export function openRetentionOrders(deps: {
     };
   }
 
-  /** One append of a plan: of these versions go those of which it still holds. */
+  async function isSeen({ sees }: Principal, stream: string): Promise<boolean> {
+    const { state } = await streams.load(modelKind, stream);
+    return state.model !== null && maySee({ sees }, state.model);
+  }
+
+  /** One append of a plan: of these versions go those of which it still holds. Null where who orders may not see the model. */
   async function carryOut(
     head: CommandHead,
     { model_id, first, versions }: PlanPart,
     { plan_id, retention_count }: Pick<Wanted, 'plan_id' | 'retention_count'>,
-  ): Promise<PartDone> {
+  ): Promise<PartDone | null> {
     const numbers = versions.map(({ number }) => number);
     const registry = judging.registryFor({ retention_count });
     const key = `${plan_id}/${model_id}/${first}`;
@@ -223,6 +230,8 @@ export function openRetentionOrders(deps: {
       return { model_id, archived, kept: left, would_write: would_write ?? [], stopped: null };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      if (error.code === 'model_not_found' && !(await isSeen(head.principal, found.stream)))
+        return null;
       const isGone = error.code === 'model_not_found' || error.code === 'forbidden';
       const kept = versions.map((version) => ({ ...version, because: error.code, uses: [] }));
       return {
@@ -245,14 +254,16 @@ export function openRetentionOrders(deps: {
     const parts = partsOf(plan);
     const done: PartDone[] = [];
     let stopped: Problem | null = null;
-    while (done.length < parts.length && stopped === null) {
-      const some = parts.slice(done.length, done.length + partsAtOnce);
+    for (let begun = 0; begun < parts.length && stopped === null; begun += partsAtOnce) {
+      const some = parts.slice(begun, begun + partsAtOnce);
       const results = await Promise.all(
         some.map((part) => carryOut(head, part, { plan_id, retention_count })),
       );
-      done.push(...results);
-      stopped = results.find((part) => part.stopped !== null)?.stopped ?? null;
+      const seen = results.filter((part) => part !== null);
+      done.push(...seen);
+      stopped = seen.find((part) => part.stopped !== null)?.stopped ?? null;
     }
+    if (parts.length > 0 && done.length === 0) throw new Problem('plan_not_found', { plan_id });
     // where nothing was done there is nothing to tell but why
     if (stopped !== null && done.every((part) => part.stopped !== null)) throw stopped;
     const answer: PlanDone = {

@@ -7,6 +7,7 @@ import { newId } from '#infra/ids.ts';
 import { forbidden } from '#infra/http/forbidden.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { modelKind } from './kinds.ts';
+import type { ModelsInScope } from './models-in-scope.ts';
 import type { CommandHead } from './request.ts';
 import { named } from './retention-judging.ts';
 import type { Judging } from './retention-judging.ts';
@@ -23,10 +24,11 @@ const modelsAtOnce = 4;
 export function openRetentionPlanning(deps: {
   streams: Streams;
   plans: RetentionPlans;
+  modelsInScope: ModelsInScope;
   judging: Judging;
   now: () => Date;
 }) {
-  const { streams, plans, judging, now } = deps;
+  const { streams, plans, modelsInScope, judging, now } = deps;
 
   /** What an order would do to a model now. */
   async function judged(stream: string, version: number, order: OrderScope, by: Principal) {
@@ -69,7 +71,7 @@ export function openRetentionPlanning(deps: {
     const { retention_count, stream } = asked;
     const page =
       stream === null
-        ? await plans.models(by.tenant, asked.after, plannedModelsMax)
+        ? await seenBy(by, asked.after)
         : [{ stream, version: await versionOf(stream) }];
     const shown: Judged[] = [];
     let lookedAt = 0;
@@ -129,6 +131,12 @@ export function openRetentionPlanning(deps: {
         .toSorted((left, right) => left.number - right.number),
     })),
   });
+
+  /** What a page is counted by and goes on behind is told, so there is nothing in it that the caller may not see. */
+  const seenBy = ({ tenant, sees }: Principal, after: string) =>
+    sees === null
+      ? plans.models(tenant, after, plannedModelsMax)
+      : modelsInScope(tenant, sees, after, plannedModelsMax);
 
   async function versionOf(stream: string): Promise<number> {
     const folded = await streams.load(modelKind, stream);
