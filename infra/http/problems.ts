@@ -144,8 +144,8 @@ export class Problem extends Error {
   readonly code: ProblemCode;
   readonly status: number;
   readonly facts: object;
-  /** What was asked of which stream, where a command was refused. */
-  about: { action: string; stream: string } | null = null;
+  /** What was asked of which stream, where a command was refused; the stream alone where none was decided. */
+  about: { action?: string; stream: string } | null = null;
 
   constructor(code: ProblemCode, facts: object = {}, options?: { cause?: unknown }) {
     super(codes[code].title, options);

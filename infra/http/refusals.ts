@@ -14,17 +14,26 @@ const promotes = /promot|transition|rollback/i;
 /** Stages that nothing comes to but as by a promotion, whichever command asks for them. */
 const promotedTo: ReadonlySet<unknown> = new Set(['staging', 'production']);
 
+const routeOf = ({ method, routeOptions }: FastifyRequest): string =>
+  `${method} ${routeOptions.url?.replace(/^\/api\/v1/, '') ?? 'none'}`;
+
+/** Whether a version would come into staging or production by what was asked, as its command, its path or its body says. */
+export function wouldPromote(request: FastifyRequest, command = ''): boolean {
+  const { stage, to_stage } = (request.body ?? {}) as { stage?: unknown; to_stage?: unknown };
+  return promotes.test(`${command} ${routeOf(request)}`) || promotedTo.has(to_stage ?? stage);
+}
+
 /** @returns null for what is not kept; `always` where it must be */
 export function refusalOf(
   request: FastifyRequest,
   problem: Problem,
 ): { refused: Refused; always: boolean } | null {
-  const { method, routeOptions } = request;
+  const { method } = request;
   const isKept = (changesSomething(method) ? kept : notPermitted).has(problem.status);
   if (!isKept) return null;
   const principal = request.principal as FastifyRequest['principal'] | null;
   const isStranger = principal === null || principal.tenant === '';
-  const route = `${method} ${routeOptions.url?.replace(/^\/api\/v1/, '') ?? 'none'}`;
+  const route = routeOf(request);
   const { about } = problem;
   const action = about?.action ?? route;
   const text = (value: unknown): string | undefined =>
@@ -32,11 +41,7 @@ export function refusalOf(
   const params = Object.entries((request.params ?? {}) as Record<string, unknown>).map(
     ([name, value]) => [name, text(value)],
   );
-  const body = (request.body ?? {}) as Partial<
-    Record<'reason' | 'declared_by' | 'stage' | 'to_stage', unknown>
-  >;
-  const isPromotion =
-    promotes.test(`${action} ${route}`) || promotedTo.has(body.to_stage ?? body.stage);
+  const body = (request.body ?? {}) as { reason?: unknown; declared_by?: unknown };
   return {
     refused: {
       tenant: isStranger ? '' : principal.tenant,
@@ -61,6 +66,6 @@ export function refusalOf(
         because: problem.facts,
       },
     },
-    always: !isStranger && problem.status !== 404 && isPromotion,
+    always: !isStranger && problem.status !== 404 && wouldPromote(request, action),
   };
 }

@@ -20,6 +20,7 @@ import { bootstrap } from './bootstrap.ts';
 import { openWarnOfChildren } from './children.ts';
 import { askMetrics, eventStreamsGauge } from './metrics.ts';
 import { openModelsInScope } from './models-in-scope.ts';
+import { nameRefusedPromotions } from './refused-promotions.ts';
 import { openRegistration } from './register-version.ts';
 import { openRelay } from './relay.ts';
 import { openResolve } from './resolve.ts';
@@ -125,6 +126,7 @@ export function commandApiApp(deps: {
   /** What is served under `/api/v1` and, for documents [2] and [3], without a prefix. */
   function writeRoutes(server: HttpServer): void {
     const asking = { ask, resolve };
+    nameRefusedPromotions(server, { log, resolve });
     modelRoutes(server, { ...asking, warnOfChildren });
     registrationRoutes(server, { registerVersion, modelTypes });
     versionRoutes(server, { ...asking, warnOfChildren });

@@ -158,6 +158,44 @@ test('is filtered by model, action and time, and read page by page', async () =>
     expect((await api.get(`/audit?${query}`)).status, query).toBe(422);
 });
 
+test('holds a refused promotion under its model also where nothing was decided, if its asker sees that', async () => {
+  const content_digest = { sha256: 'a'.repeat(64) };
+  const made = await api.post('/models', { name: 'wanted', team: 'seen' });
+  await api.post('/models/wanted/versions', { content_digest });
+  const request = await api.post('/models/wanted/versions/1/promotion-requests', {
+    to_stage: 'staging',
+  });
+  expect(request.status).toBe(201);
+  const { secret: viewer } = await issue('vic', 'viewer');
+  const { secret: producer } = await issue('pip', 'producer');
+  const { secret: elsewhere } = await issue('eli', 'member');
+  await api.put('/role-bindings', { subject: 'eli', role: 'viewer', scope: 'team:unseen' });
+  const asked = { to_stage: 'staging' };
+  const versions = '/models/wanted/versions';
+  const stale = { headers: { 'if-match': '"99"' } };
+  for (const [status, refusal] of [
+    [403, api.post(`${versions}/1/promote`, asked, { key: viewer })],
+    [403, api.post(`/models/${String(made.body['id'])}/rollback`, {}, { key: viewer })],
+    [403, api.post(versions, { stage: 'production' }, { key: producer })],
+    [
+      403,
+      api.post(
+        `/promotion-requests/${String(request.body['id'])}/decision`,
+        { decision: 'approve' },
+        { key: viewer },
+      ),
+    ],
+    [412, api.post(`${versions}/1/promote`, asked, stale)],
+    [403, api.post(`${versions}/1/promote`, asked, { key: elsewhere })],
+  ] as const)
+    expect((await refusal).status).toBe(status);
+  const entries = refused(await audit('model=wanted'));
+  const ofCode = (wanted: string) => entries.filter(({ code }) => code === wanted);
+  expect(ofCode('forbidden')).toHaveLength(4);
+  expect(ofCode('precondition_failed')).toHaveLength(1);
+  expect(refused(await audit('actor=eli'))).toMatchObject([{ code: 'forbidden', model_id: null }]);
+});
+
 describe('a stranger', () => {
   test('is recorded without what they showed, and no more often than helps', async () => {
     for (let nth = 0; nth < 60; nth++)
