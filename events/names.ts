@@ -4,6 +4,8 @@ import type { PolicyScope } from './policy/policy.ts';
 
 export const modelNameCharactersMax = 256;
 export const labelCharactersMax = 128;
+/** More than the longest stream has, that of a project's policy; PostgreSQL's indexes hold so many, whatever they are. */
+const streamCharactersMax = 640;
 
 /** The tenant that exists from the start. */
 export const defaultTenant = 'default';
@@ -103,10 +105,11 @@ export const policyStream = (tenant: string, scope: PolicyScope): string =>
 
 export type StreamCategory = 'model' | 'policy' | 'tenant';
 
-/** `model:default:<id>` → category, tenant and the rest; null for a stream of no known category. */
+/** `model:default:<id>` → category, tenant and the rest; null for a stream of no known category, or that no log can hold. */
 export function parseStream(
   stream: string,
 ): { category: StreamCategory; tenant: string; id: string } | null {
+  if (stream.length > streamCharactersMax || !isStorableText(stream)) return null;
   const [category, tenant, ...rest] = stream.split(':');
   if (tenant === undefined || tenant === '') return null;
   if (category === 'model' && rest.length === 1) return { category, tenant, id: rest[0]! };

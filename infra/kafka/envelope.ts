@@ -1,5 +1,6 @@
 // A recorded event as a Kafka message and back: the whole envelope in CloudEvents headers, the data as the value.
 import type { Actor, RecordedEvent } from '#events/envelope.ts';
+import { isStorableText, parseStream } from '#events/names.ts';
 import type { EventCodec } from './codec.ts';
 import type { OutgoingMessage, ReceivedMessage } from './port.ts';
 import { messageBytesMax } from './topics.ts';
@@ -8,6 +9,8 @@ import { UndecodableMessage } from './undecodable.ts';
 /** What `ce_source` says: the events of this registry, whichever process sent them. */
 const source = 'modelog';
 const cloudEventsVersion = '1.0';
+/** The largest of PostgreSQL's integers, which a stream's versions are. */
+const streamVersionMax = 2 ** 31 - 1;
 const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const actorTypes: ReadonlySet<unknown> = new Set<Actor['type']>([
   'user',
@@ -62,6 +65,8 @@ export async function fromMessage(
   const stream = text(headers, 'ce_subject');
   if (key === null || key.toString() !== stream)
     throw new UndecodableMessage('bad_header', 'its key is not its ce_subject');
+  if (parseStream(stream) === null)
+    throw new UndecodableMessage('bad_header', 'its ce_subject is no stream');
   const envelope = {
     position: count(headers, 'ce_position'),
     id: text(headers, 'ce_id'),
@@ -69,7 +74,7 @@ export async function fromMessage(
     schema_version: count(headers, 'ce_schemaversion'),
     tenant: text(headers, 'ce_tenant'),
     stream,
-    stream_version: count(headers, 'ce_streamversion'),
+    stream_version: count(headers, 'ce_streamversion', streamVersionMax),
     actor: actor(headers),
     occurred_at: time(headers, 'ce_time'),
     recorded_at: time(headers, 'ce_recordedat'),
@@ -84,20 +89,28 @@ export async function fromMessage(
 
 type Headers = ReceivedMessage['headers'];
 
-const optionalText = (headers: Headers, name: string): string | null =>
-  headers[name]?.toString() ?? null;
+/** What PostgreSQL cannot hold was never in the log. */
+function optionalText(headers: Headers, name: string): string | null {
+  const given = headers[name]?.toString() ?? null;
+  if (given !== null && !isStorableText(given))
+    throw new UndecodableMessage('bad_header', `its header ${name} is no valid text`);
+  return given;
+}
 
 function text(headers: Headers, name: string): string {
-  const given = headers[name]?.toString();
-  if (given === undefined || given === '')
+  const given = optionalText(headers, name);
+  if (given === null || given === '')
     throw new UndecodableMessage('bad_header', `its header ${name} is missing`);
   return given;
 }
 
-function count(headers: Headers, name: string): number {
+function count(headers: Headers, name: string, max = Number.MAX_SAFE_INTEGER): number {
   const number = Number(text(headers, name));
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new UndecodableMessage('bad_header', `its header ${name} is not a whole number from 1`);
+  if (!Number.isInteger(number) || number < 1 || number > max)
+    throw new UndecodableMessage(
+      'bad_header',
+      `its header ${name} is not a whole number from 1 to ${max}`,
+    );
   return number;
 }
 

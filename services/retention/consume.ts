@@ -1,6 +1,8 @@
 // Feeds the due times: with what the log holds, or with what the lifecycle topic brings. Reading twice changes nothing.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import { isOrdinaryTime } from '#events/days.ts';
+import { parseStream } from '#events/names.ts';
 import type { Kafka } from '#infra/kafka/open.ts';
 import type { ReceivedMessage } from '#infra/kafka/port.ts';
 import { firstOffsetOf, isMadeAnew, markOf, withoutMarked } from '#infra/kafka/reading-on.ts';
@@ -163,12 +165,16 @@ export function consumeTopic(
   };
 }
 
-/** The headers say all that is needed. What is not ours is passed over: the projector puts it to the dead letters. */
+/**
+ * The headers say all that is needed. What is not ours is passed over: the projector puts it to the dead letters. So is what
+ * PostgreSQL cannot hold, as nothing could be written down any more with it.
+ */
 function notedEventOf({ headers }: ReceivedMessage): NotedEvent[] {
   const stream = headers['ce_subject']?.toString();
   const type = headers['ce_type']?.toString();
   const recorded_at = headers['ce_recordedat']?.toString();
   if (headers['ce_source']?.toString() !== 'modelog') return [];
   if (stream === undefined || type === undefined || recorded_at === undefined) return [];
-  return Number.isNaN(Date.parse(recorded_at)) ? [] : [{ stream, type, recorded_at }];
+  if (parseStream(stream) === null || !isOrdinaryTime(Date.parse(recorded_at))) return [];
+  return [{ stream, type, recorded_at }];
 }

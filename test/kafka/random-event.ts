@@ -68,7 +68,7 @@ export const randomEvent = (type: EventType): Arbitrary<RecordedEvent> =>
     schema_version: constant<number>(catalogue[type].schema_version),
     tenant: constant('default'),
     stream: uuid().map((id) => `model:default:${id}`),
-    stream_version: integerFromOne(),
+    stream_version: integer({ min: 1, max: 2 ** 31 - 1 }),
     actor: record({
       subject: text,
       type: constant('user' as const),

@@ -1,5 +1,5 @@
 // The projector on a real Kafka: shared partitions, and whatever is repeated, reordered, lost or foreign on the topic.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { createBroker } from '#infra/kafka/broker.ts';
@@ -202,6 +202,37 @@ test('junk goes to the dead letters with its reason, and the others go on', asyn
   expect(await streamsComplete()).toBe(1);
   await send(rest);
   await allApplied();
+});
+
+test('what names a stream that PostgreSQL cannot hold goes to the dead letters, and the others go on', async () => {
+  await liveAModel(registry, 'model');
+  const own = await messagesOf(await registry.log.readAll(0, 1000));
+  const { headers } = own[0]!;
+  const subjected = (stream: string, changed: OutgoingMessage['headers'] = {}) => ({
+    ...own[0]!,
+    key: stream,
+    headers: { ...headers, ce_subject: stream, ...changed },
+  });
+  const { seen } = project('kafka');
+  await send([
+    { key: 'model:default:a\u0000b', value: 'foreign', headers: {} },
+    subjected('model:default:a\u0000b'),
+    subjected('model:default:c', { ce_type: 'model.\u0000' }),
+    subjected(`model:default:${randomBytes(10_000).toString('hex')}`),
+    subjected('model:default:d', { ce_streamversion: String(2 ** 31) }),
+    ...own,
+  ]);
+  await allApplied();
+  const letters = await deadLetters(5);
+  expect(letters.map(({ reason }) => reason).sort()).toEqual([
+    'bad_header',
+    'bad_header',
+    'bad_header',
+    'bad_header',
+    'not_ours',
+  ]);
+  expect(await streamsComplete()).toBe(1);
+  expect(seen.crashes).toBe(0);
 });
 
 test('what is in the dead letters is not put there again by who reads on after it', async () => {

@@ -366,7 +366,12 @@ it('events that come by Kafka, junk between them, lead to the same', async () =>
   const messages = await Promise.all(events.map((event) => toMessage(event, jsonCodec())));
   const junk = { key: null, value: 'junk', headers: { ce_source: 'modelog', ce_type: 'junk' } };
   const producer = await broker.createProducer();
-  await producer.send(topic.topic, [junk, ...messages, junk, ...messages.slice(-1)]);
+  const { headers } = messages[0]!;
+  const unstorable = [
+    { ...messages[0]!, headers: { ...headers, ce_subject: 'model:default:a\u0000b' } },
+    { ...messages[0]!, headers: { ...headers, ce_recordedat: '+275760-09-13T00:00:00.000Z' } },
+  ];
+  await producer.send(topic.topic, [junk, ...unstorable, ...messages, junk, ...messages.slice(-1)]);
   await producer.close();
 
   const retention = registry.retention({ kafka: { broker, topics, groupPrefix } });

@@ -109,6 +109,9 @@ test('a stream tells whose it is', () => {
     'model:acme:a:b',
     'tenant:a:b',
     'x:a:b',
+    'model:acme:a\u0000b',
+    'model:acme:\ud800',
+    `policy:acme:project:${'p'.repeat(2_000)}`,
   ])
     expect(parseStream(stream), stream).toBeNull();
 });
