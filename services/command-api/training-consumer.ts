@@ -6,7 +6,7 @@ import type { ProblemCode } from '#infra/http/problems.ts';
 import { readTrainingCompleted } from '#infra/kafka/cloudevents.ts';
 import type { TrainingCompleted } from '#infra/kafka/cloudevents.ts';
 import type { EventCodec } from '#infra/kafka/codec.ts';
-import { deadLetterOf } from '#infra/kafka/dead-letter.ts';
+import { deadLetterOf, sendsOf } from '#infra/kafka/dead-letter.ts';
 import { pauseBefore } from '#infra/kafka/deadline.ts';
 import type {
   Batch,
@@ -148,7 +148,7 @@ export function consumeTraining(options: {
       await broker.ensureTopics([deadLetters]);
       producer = await broker.createProducer();
     }
-    await producer.send(deadLetters.topic, letters);
+    for (const send of sendsOf(letters)) await producer.send(deadLetters.topic, send);
   }
 
   async function onBatch(batch: Batch, context: BatchContext): Promise<void> {

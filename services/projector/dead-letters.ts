@@ -1,4 +1,5 @@
 // Sends to the dead letters what the projector could not take: awaited, one send in flight, a new producer after a failure.
+import { sendsOf } from '#infra/kafka/dead-letter.ts';
 import type { Broker, OutgoingMessage, Producer, TopicSpec } from '#infra/kafka/port.ts';
 
 export type DeadLetters = {
@@ -15,7 +16,7 @@ export function openDeadLetters(broker: Broker, topic: TopicSpec): DeadLetters {
       if (letters.length === 0) return;
       if (producer === null) await broker.ensureTopics([topic]);
       if (!producer?.usable) producer = await broker.createProducer();
-      await producer.send(topic.topic, letters);
+      for (const send of sendsOf(letters)) await producer.send(topic.topic, send);
     },
     close: async () => producer?.close(),
   };

@@ -17,7 +17,6 @@ import type {
   ReceivedMessage,
 } from '#infra/kafka/port.ts';
 import { firstOffsetOf, isMadeAnew, markOf, withoutMarked } from '#infra/kafka/reading-on.ts';
-import { messageBytesMax } from '#infra/kafka/topics.ts';
 import type { Topics } from '#infra/kafka/topics.ts';
 import { UndecodableMessage } from '#infra/kafka/undecodable.ts';
 import { isTransient } from '#infra/postgres/connect.ts';
@@ -224,7 +223,7 @@ export function projectFromKafka(options: {
     if (unread.length === 0) return;
     await letters.send(
       unread.map(({ message, fault }) =>
-        deadLetterOf(carriable(message), batch, fault.reason, fault.explanation),
+        deadLetterOf(message, batch, fault.reason, fault.explanation),
       ),
     );
     logger.warn({ partition: batch.partition, messages: unread.length }, 'messages were not ours');
@@ -300,10 +299,6 @@ export function projectFromKafka(options: {
     },
   };
 }
-
-/** A value too large for the topic is too large for its dead letters: they say how large it was, and where it lies. */
-const carriable = (message: ReceivedMessage): ReceivedMessage =>
-  (message.value?.length ?? 0) > messageBytesMax ? { ...message, value: null } : message;
 
 const faulty = (message: ReceivedMessage, reason: string, explanation: string): Unread => ({
   message,

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { catalogue, isEventType } from '#events/catalogue.ts';
 import type { RecordedEvent } from '#events/envelope.ts';
 import { jsonCodec } from '#infra/kafka/codec.ts';
-import { deadLetterOf } from '#infra/kafka/dead-letter.ts';
+import { deadLetterOf, sendsOf } from '#infra/kafka/dead-letter.ts';
 import { fromMessage, toMessage } from '#infra/kafka/envelope.ts';
 import type { OutgoingMessage, ReceivedMessage } from '#infra/kafka/port.ts';
 import { randomEvent } from './random-event.ts';
@@ -138,6 +138,28 @@ test.each<[string, string, (message: ReceivedMessage) => Partial<ReceivedMessage
     reason,
     retryable: false,
   });
+});
+
+test('a dead letter lacks what is too large for its topic, and says what that was', async () => {
+  const message = arrived(await toMessage(promoted, codec));
+  const at = { topic: 'model-lifecycle', partition: 4 };
+  const value = Buffer.alloc(5_000_000);
+  const large = deadLetterOf({ ...message, value }, at, 'oversized', '');
+  expect(large).toMatchObject({ key: message.key, value: null });
+  expect(large.headers.dlq_dropped).toBe('value (5000000 bytes)');
+  const headers = { ...message.headers, note: value, ['n'.repeat(3_000_000)]: bytes('x') };
+  const laden = deadLetterOf({ ...message, key: value, headers }, at, 'bad_header', '');
+  expect(laden).toMatchObject({ key: null, value: message.value, headers: message.headers });
+  expect(laden.headers.dlq_dropped).toMatch(
+    /^header note \(5000014 bytes\), key \(5000000 bytes\), header n+… \(3000011 bytes\)$/,
+  );
+});
+
+test('dead letters go in sends that their topic takes', () => {
+  const letter = { key: null, value: Buffer.alloc(900_000), headers: {} };
+  const sends = [...sendsOf([letter, letter, letter, letter, letter])];
+  expect(sends.map(({ length }) => length)).toEqual([2, 2, 1]);
+  expect([...sendsOf([])]).toEqual([]);
 });
 
 test('a dead letter is the message untouched, with where it lay and why', async () => {

@@ -235,6 +235,19 @@ test('what names a stream that PostgreSQL cannot hold goes to the dead letters, 
   expect(seen.crashes).toBe(0);
 });
 
+test('a message of large headers goes to the dead letters without them, and the others go on', async () => {
+  await liveAModel(registry, 'model');
+  const own = await messagesOf(await registry.log.readAll(0, 1000));
+  const { seen } = project('kafka');
+  const large = Buffer.alloc(oversizedBytes);
+  await send([{ key: 'anything', value: 'foreign', headers: { note: large } }]);
+  await send([{ key: large, value: 'foreign', headers: {} }]);
+  await send(own);
+  await allApplied();
+  expect(await deadLetters(2)).toContainEqual({ reason: 'not_ours', key: 'anything' });
+  expect(seen.crashes).toBe(0);
+});
+
 test('what is in the dead letters is not put there again by who reads on after it', async () => {
   const junk: OutgoingMessage = { key: 'anything', value: 'foreign', headers: {} };
   for (let nth = 0; nth < 3; nth++) {

@@ -1,5 +1,7 @@
 // Finished trainings that come by Kafka: taken once, in order, and what cannot be taken is dead with its reason.
 import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
+import kafkajs from 'kafkajs';
+import type { Message } from 'kafkajs';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createBroker } from '#infra/kafka/broker.ts';
@@ -169,6 +171,40 @@ it('what cannot be read or is refused is dead, with its reason, and the others g
   const refused = letters[reasonsOf(letters).indexOf('version_exists')]!;
   expect(refused.headers['dlq_explanation']!.toString()).toContain('"number":1');
   expect(refused.headers['dlq_topic']!.toString()).toBe(topics.trainingCompleted.topic);
+});
+
+/** What a producer sends that compresses, for which the broker of these tests has no word. */
+async function sendCompressed(messages: readonly Message[]): Promise<void> {
+  const foreign = new kafkajs.Kafka({
+    brokers: kafkaBrokers(),
+    logLevel: kafkajs.logLevel.NOTHING,
+  }).producer();
+  await foreign.connect();
+  await foreign.send({
+    topic: topics.trainingCompleted.topic,
+    compression: kafkajs.CompressionTypes.GZIP,
+    messages: [...messages],
+  });
+  await foreign.disconnect();
+}
+
+it('what is small on the wire and large in itself is dead without its value, and the others go on', async () => {
+  const letters = deadLetters();
+  startConsumer();
+  await sendCompressed([
+    binary(cloudEvent({}), JSON.stringify({ description: 'x'.repeat(5_000_000) })),
+  ]);
+  const large = JSON.stringify({ description: 'x'.repeat(1_500_000) });
+  await sendCompressed([binary(cloudEvent({}), large), binary(cloudEvent({}), large)]);
+  await send([structured(cloudEvent(training('1.0')))]);
+  await eventually(async () => expect(await labels()).toEqual(['1.0']));
+  await eventually(() => expect(letters).toHaveLength(3));
+  expect(reasonsOf(letters)).toEqual(['oversized', 'oversized', 'oversized']);
+  expect(letters.map(({ value }) => value?.length)).toEqual([
+    undefined,
+    large.length,
+    large.length,
+  ]);
 });
 
 it('Avro is read by the schema that its writer registered', async () => {
