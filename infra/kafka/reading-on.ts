@@ -11,9 +11,14 @@ const markCharactersMax = 64;
 export const firstOffsetOf = ({ nextOffset, mark }: ReadTo): number | null =>
   nextOffset === null || mark === null ? nextOffset : nextOffset - 1;
 
-/** Tells a message from another one that has its offset in a topic made anew, and was sent at another time. */
-export const markOf = ({ timestampMs, headers }: ReceivedMessage): string =>
-  `${timestampMs} ${headers['ce_id']?.toString().slice(0, markCharactersMax) ?? ''}`;
+/**
+ * Tells a message from another one that has its offset in a topic made anew, and was sent at another time. PostgreSQL can hold
+ * it, and gives it back as it is, whatever stands in a foreign id.
+ */
+export function markOf({ timestampMs, headers }: ReceivedMessage): string {
+  const id = headers['ce_id']?.toString().slice(0, markCharactersMax) ?? '';
+  return `${timestampMs} ${id.toWellFormed().replaceAll('\u0000', '')}`;
+}
 
 /** Whether another message is where the last one was, so that the topic has to be read from its beginning. */
 export function isMadeAnew({ messages }: Batch, { nextOffset, mark }: ReadTo): boolean {
