@@ -1,7 +1,7 @@
 // The broker port on kafkajs 2.2.4, which works with Kafka 4 but is no longer maintained: only this file knows it.
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
-import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib';
 import kafkajs from 'kafkajs';
 import type {
   Admin,
@@ -52,7 +52,7 @@ const startDeadlineMs = 2_000;
 const stopDeadlineMs = 20_000;
 /** Kafka's own offset is only a hint, or a bound on what comes twice, so it is written this seldom. */
 const commitDelayMs = 200;
-/** Limits what a compressed batch can become in memory: 32 of the largest messages. */
+/** Limits what a compressed batch can become in memory: 32 of the largest messages. A larger one is not read. */
 const decompressedBytesMax = 64 * 1024 * 1024;
 /** kafkajs repeats itself while a broker is down: the same line is written once in this time. */
 const logRepeatMs = 30_000;
@@ -64,8 +64,8 @@ const retryOnce = { initialRetryTime: 100, maxRetryTime: 100, retries: 1 };
 /**
  * A broker reached through kafkajs. Nothing is connected before the first call.
  *
- * Batches compressed by gzip or zstd are read; lz4 and snappy are not, and end the consumer. A topic with
- * `compression.type=zstd` never holds such: its broker compresses anew whatever producers send.
+ * Batches compressed by gzip or zstd are read; those of lz4 and snappy come as one message with a fault. A topic with a
+ * `compression.type` of its own never holds such: its broker compresses anew whatever producers send.
  */
 export function createBroker({
   brokers,
@@ -78,7 +78,8 @@ export function createBroker({
 }): Broker {
   mendRequestQueue();
   mendRecords();
-  registerZstd();
+  mendBatches();
+  registerCodecs();
   const kafka = new kafkajs.Kafka({
     clientId,
     brokers: [...brokers],
@@ -363,6 +364,9 @@ function consume(
     const { topic, partition } = payload.batch;
     const key = keyOf(topic, partition);
     const batch = batchOf(payload.batch, nextOffsets.get(key));
+    for (const { fault } of batch.messages)
+      if (fault !== undefined)
+        log.error({ group: groupId, topic, partition, fault }, 'a batch is passed over');
     const signal = AbortSignal.any([assignment.signal, stopping.signal]);
     let sought: number | undefined;
     let lost: unknown;
@@ -537,14 +541,17 @@ function batchOf(batch: EachBatchPayload['batch'], expectedOffset: number | unde
   };
 }
 
-function received({ offset, key, value, headers, timestamp }: KafkaMessage): ReceivedMessage {
+function received(message: KafkaMessage & { fault?: string }): ReceivedMessage {
+  const { offset, key, value, headers, timestamp, fault } = message;
   const plain: Record<string, Buffer> = {};
   for (const name in headers) {
     const given = headers[name];
     const last = Array.isArray(given) ? given.at(-1) : given;
     if (last !== undefined && last !== null) plain[name] = last as Buffer;
   }
-  return { offset: Number(offset), key, value, headers: plain, timestampMs: Number(timestamp) };
+  const timestampMs = Number(timestamp);
+  const read = { offset: Number(offset), key, value, headers: plain, timestampMs };
+  return fault === undefined ? read : { ...read, fault };
 }
 
 const disconnectInBackground = (
@@ -608,14 +615,19 @@ function logOnceInAWhile(log: BrokerLog): (entry: LogEntry) => void {
   };
 }
 
-/** Node has zstd; kafkajs asks for codecs in one table of the process. */
-function registerZstd(): void {
-  const compress = promisify(zstdCompress);
-  const decompress = promisify(zstdDecompress);
-  kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
-    compress: ({ buffer }: { buffer: Buffer }) => compress(buffer),
-    decompress: (buffer: Buffer) => decompress(buffer, { maxOutputLength: decompressedBytesMax }),
-  });
+/** Node has zstd, and kafkajs's gzip has no bound; kafkajs asks for codecs in one table of the process. */
+function registerCodecs(): void {
+  const { GZIP, ZSTD } = kafkajs.CompressionTypes;
+  const options = { maxOutputLength: decompressedBytesMax };
+  for (const [type, compress, decompress] of [
+    [GZIP, promisify<Buffer, Buffer>(gzip), promisify(gunzip)],
+    [ZSTD, promisify<Buffer, Buffer>(zstdCompress), promisify(zstdDecompress)],
+  ] as const) {
+    kafkajs.CompressionCodecs[type] = () => ({
+      compress: ({ buffer }: { buffer: Buffer }) => compress(buffer),
+      decompress: (buffer: Buffer) => decompress(buffer, options),
+    });
+  }
 }
 
 type RequestQueue = {
@@ -663,4 +675,48 @@ function mendRecords(): void {
     ({ buffer }: { buffer: Buffer }, context: RecordContext) => decodeRecord(buffer, context),
   );
   replace('kafkajs/src/protocol/recordBatch/crc32C/index.js', crc32c);
+}
+
+/** Where a batch is read from, as kafkajs has it. */
+type BatchSource = { buffer: Buffer; offset: number };
+type BatchDecoder = ((source: BatchSource) => Promise<object>) & { mended?: true };
+
+/** Where these lie in a batch. */
+const lastOffsetDeltaAt = 23;
+const maxTimestampAt = 35;
+
+/** A batch that cannot be unpacked would be fetched and end the consumer for ever: one message stands for it that says why. */
+function mendBatches(): void {
+  const load = createRequire(import.meta.url);
+  const module = 'kafkajs/src/protocol/recordBatch/v0/decoder.js';
+  const decode = load(module) as BatchDecoder;
+  if (decode.mended) return;
+  const mended: BatchDecoder = async (source) => {
+    const begin = source.offset;
+    try {
+      return await decode(source);
+    } catch (error) {
+      // The end of an answer, which comes whole with the next fetch.
+      if (error instanceof kafkajs.KafkaJSError && error.name === 'KafkaJSPartialMessageError')
+        throw error;
+      return { records: [faultyRecord(source.buffer.subarray(begin), error)] };
+    }
+  };
+  mended.mended = true;
+  load.cache[load.resolve(module)]!.exports = mended;
+}
+
+function faultyRecord(batch: Buffer, error: unknown): object {
+  const firstOffset = batch.readBigInt64BE(0);
+  const lastOffset = firstOffset + BigInt(batch.readInt32BE(lastOffsetDeltaAt));
+  const why = error instanceof Error ? error.message : String(error);
+  return {
+    offset: String(lastOffset),
+    timestamp: String(batch.readBigInt64BE(maxTimestampAt)),
+    key: null,
+    value: null,
+    headers: {},
+    batchContext: {},
+    fault: `its batch, offsets ${firstOffset} to ${lastOffset}, cannot be unpacked: ${why}`,
+  };
 }

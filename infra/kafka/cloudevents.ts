@@ -29,9 +29,10 @@ const attributeCharactersMax = 1024;
  * @throws UndecodableMessage; BrokerFailure if it is Avro and the registry does not answer
  */
 export async function readTrainingCompleted(
-  { headers, value }: ReceivedMessage,
+  { headers, value, fault }: ReceivedMessage,
   codec: EventCodec,
 ): Promise<TrainingCompleted> {
+  if (fault !== undefined) throw new UndecodableMessage('unpackable', fault);
   const structured = headers['content-type']
     ?.toString()
     .trim()

@@ -55,6 +55,7 @@ export async function fromMessage(
   codec: EventCodec,
 ): Promise<RecordedEvent> {
   const { headers, key, value } = message;
+  if (message.fault !== undefined) throw new UndecodableMessage('unpackable', message.fault);
   if (headers.ce_source === undefined || headers.ce_source.toString() !== source)
     throw new UndecodableMessage('not_ours', `its ce_source is not "${source}"`);
   if (value === null || value.length === 0)

@@ -22,6 +22,8 @@ export type ReceivedMessage = {
   /** Of a header that stands several times, the last; a header without a value is absent. */
   headers: Readonly<Record<string, Buffer>>;
   timestampMs: number;
+  /** Why a batch cannot be unpacked, for a person: then this is its last offset, and stands for all its messages. */
+  fault?: string;
 };
 
 /** Messages of one partition in the order of their offsets, at least one. */

@@ -4,6 +4,7 @@ export type UndecodableReason =
   | 'not_ours'
   | 'empty'
   | 'oversized'
+  | 'unpackable'
   | 'bad_header'
   | 'bad_value'
   | 'no_schema_registry'

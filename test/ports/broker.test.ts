@@ -19,6 +19,7 @@ import type {
   TopicSpec,
 } from '#infra/kafka/port.ts';
 import { eventually } from '#test/eventually.ts';
+import { sendCompressed } from '#test/kafka/foreign-producer.ts';
 import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
 
 const silent: BrokerLog = { debug() {}, info() {}, warn() {}, error() {} };
@@ -459,6 +460,17 @@ test('batches compressed by zstd are read, and a topic of zstd makes them of any
   await eventually(() => values().length === 2);
   expect(values()[0]).toBe(`compressed ${ZSTD}`.repeat(100));
   expect(values()[1]).toBe(`compressed ${GZIP}`.repeat(100));
+});
+
+test('a batch that cannot be unpacked stands as one message that says so, and what follows is read', async () => {
+  await sendCompressed('snappy', topic.topic, [{ value: '1' }, { value: '2' }]);
+  await send([message('a', 'after')]);
+  const { messages: read, batches } = collect();
+  await eventually(() => read.length === 2);
+  expect(read[0]).toMatchObject({ offset: 1, key: null, value: null, headers: {} });
+  expect(read[0]?.fault).toMatch(/offsets 0 to 1.*Snappy/);
+  expect(read[1]).toMatchObject({ offset: 2, value: Buffer.from('after') });
+  expect(batches.at(-1)?.nextOffset).toBe(3);
 });
 
 test('a paused consumer keeps its partitions and reads nothing until it is resumed', async () => {

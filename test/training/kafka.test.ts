@@ -1,7 +1,5 @@
 // Finished trainings that come by Kafka: taken once, in order, and what cannot be taken is dead with its reason.
 import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
-import kafkajs from 'kafkajs';
-import type { Message } from 'kafkajs';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createBroker } from '#infra/kafka/broker.ts';
@@ -16,6 +14,7 @@ import { Registry } from '#infra/telemetry/metrics.ts';
 import { consumeTraining } from '#services/command-api/training-consumer.ts';
 import type { TrainingConsumer } from '#services/command-api/training-consumer.ts';
 import { eventually } from '#test/eventually.ts';
+import { sendCompressed } from '#test/kafka/foreign-producer.ts';
 import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
 import { schemaRegistryUrl } from '#test/real/schema-registry.ts';
 import { startRegistry } from '#test/retention/registry.ts';
@@ -173,29 +172,21 @@ it('what cannot be read or is refused is dead, with its reason, and the others g
   expect(refused.headers['dlq_topic']!.toString()).toBe(topics.trainingCompleted.topic);
 });
 
-/** What a producer sends that compresses, for which the broker of these tests has no word. */
-async function sendCompressed(messages: readonly Message[]): Promise<void> {
-  const foreign = new kafkajs.Kafka({
-    brokers: kafkaBrokers(),
-    logLevel: kafkajs.logLevel.NOTHING,
-  }).producer();
-  await foreign.connect();
-  await foreign.send({
-    topic: topics.trainingCompleted.topic,
-    compression: kafkajs.CompressionTypes.GZIP,
-    messages: [...messages],
-  });
-  await foreign.disconnect();
-}
+const sendByGzip = (messages: readonly OutgoingMessage[]): Promise<void> =>
+  sendCompressed(
+    'gzip',
+    topics.trainingCompleted.topic,
+    messages.map((message) => ({ ...message, headers: { ...message.headers } })),
+  );
 
 it('what is small on the wire and large in itself is dead without its value, and the others go on', async () => {
   const letters = deadLetters();
   startConsumer();
-  await sendCompressed([
+  await sendByGzip([
     binary(cloudEvent({}), JSON.stringify({ description: 'x'.repeat(5_000_000) })),
   ]);
   const large = JSON.stringify({ description: 'x'.repeat(1_500_000) });
-  await sendCompressed([binary(cloudEvent({}), large), binary(cloudEvent({}), large)]);
+  await sendByGzip([binary(cloudEvent({}), large), binary(cloudEvent({}), large)]);
   await send([structured(cloudEvent(training('1.0')))]);
   await eventually(async () => expect(await labels()).toEqual(['1.0']));
   await eventually(() => expect(letters).toHaveLength(3));
@@ -205,6 +196,19 @@ it('what is small on the wire and large in itself is dead without its value, and
     large.length,
     large.length,
   ]);
+});
+
+it('a batch that unpacks to more than memory may hold is dead as one, and the others go on', async () => {
+  const letters = deadLetters();
+  startConsumer();
+  const large = JSON.stringify({ description: 'x'.repeat(1_000_000) });
+  await sendByGzip(Array.from({ length: 70 }, () => binary(cloudEvent({}), large)));
+  await send([structured(cloudEvent(training('1.0')))]);
+  await eventually(async () => expect(await labels()).toEqual(['1.0']));
+  await eventually(() => expect(letters).toHaveLength(1));
+  expect(letters[0]!.value).toBeNull();
+  expect(reasonsOf(letters)).toEqual(['unpackable']);
+  expect(letters[0]!.headers['dlq_explanation']!.toString()).toContain('offsets 0 to 69');
 });
 
 it('Avro is read by the schema that its writer registered', async () => {
