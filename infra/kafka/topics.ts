@@ -12,6 +12,9 @@ const deadLetterBytesMax = messageBytesMax + 256 * 1024;
 /** A quarter to look at a dead letter. */
 const deadLetterRetentionMs = 90 * 24 * 60 * 60 * 1000;
 
+/** As we send it, so that it costs nothing: the broker unpacks what others send compressed, and holds it to the size it has then. */
+const uncompressed = { 'compression.type': 'uncompressed' };
+
 export type Topics = {
   modelLifecycle: TopicSpec;
   trainingCompleted: TopicSpec;
@@ -25,7 +28,11 @@ export function topicsOf(prefix = ''): Topics {
     modelLifecycle: {
       topic: `${prefix}model-lifecycle`,
       partitions: lifecyclePartitions,
-      config: { 'retention.ms': '-1', 'max.message.bytes': String(messageBytesMax) },
+      config: {
+        'retention.ms': '-1',
+        'max.message.bytes': String(messageBytesMax),
+        ...uncompressed,
+      },
     },
     trainingCompleted: {
       topic: `${prefix}training-completed`,
@@ -42,6 +49,7 @@ export function topicsOf(prefix = ''): Topics {
       config: {
         'retention.ms': String(deadLetterRetentionMs),
         'max.message.bytes': String(deadLetterBytesMax),
+        ...uncompressed,
       },
     }),
   };

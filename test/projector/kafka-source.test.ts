@@ -17,6 +17,7 @@ import { views } from '#services/projector/views.ts';
 import { openWriter } from '#services/projector/writer.ts';
 import { checkViews } from '#test/checker/views.ts';
 import { eventually } from '#test/eventually.ts';
+import { sendCompressed } from '#test/kafka/foreign-producer.ts';
 import { kafkaBrokers, topicPrefix } from '#test/real/kafka.ts';
 import { liveAModel, newVersion, openRegistry, registering } from './registry.ts';
 import type { TestRegistry } from './registry.ts';
@@ -245,6 +246,20 @@ test('a message of large headers goes to the dead letters without them, and the 
   await send(own);
   await allApplied();
   expect(await deadLetters(2)).toContainEqual({ reason: 'not_ours', key: 'anything' });
+  expect(seen.crashes).toBe(0);
+});
+
+test('what is compressed by snappy goes to the dead letters as it is, and the others go on', async () => {
+  await liveAModel(registry, 'model');
+  const { topic } = topics.modelLifecycle;
+  const { seen } = project('kafka');
+  await sendCompressed('snappy', topic, [{ key: 'anything', value: 'foreign' }]);
+  // As it is stored, it cannot become larger than a message may be.
+  const bomb = { key: 'anything', value: Buffer.alloc(8_000_000) };
+  await expect(sendCompressed('gzip', topic, [bomb])).rejects.toThrow('larger than');
+  await publish(await registry.log.readAll(0, 1000));
+  await allApplied();
+  expect(await deadLetters(1)).toEqual([{ reason: 'not_ours', key: 'anything' }]);
   expect(seen.crashes).toBe(0);
 });
 
