@@ -1,4 +1,5 @@
 // Reads the CloudEvents that training pipelines send: binary mode, or structured as application/cloudevents+json.
+import { isOrdinaryTime } from '#events/days.ts';
 import { defaultTenant, isStorableText, tenantSchema } from '#events/names.ts';
 import type { EventCodec } from './codec.ts';
 import { jsonCodec } from './codec.ts';
@@ -88,13 +89,21 @@ function attributeOf(event: Record<string, unknown>, name: string): string {
   return given;
 }
 
+/** The event that comes of it is published with this time, and read back: of a year beyond these it would be no event. */
 function timeOf(time: unknown): string | null {
   if (time === undefined || time === null) return null;
   const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-  const date = new Date(typeof time === 'string' && rfc3339.test(time) ? time : Number.NaN);
-  if (Number.isNaN(date.getTime()))
-    throw new UndecodableMessage('bad_header', 'its time is no RFC 3339 time');
+  const isTime = typeof time === 'string' && rfc3339.test(time) && isDay(time.slice(0, 10));
+  const date = new Date(isTime ? time : Number.NaN);
+  if (!isOrdinaryTime(date.getTime()))
+    throw new UndecodableMessage('bad_header', 'its time is no RFC 3339 time from 1970 to 9999');
   return date.toISOString();
+}
+
+/** A day that there is not, such as 30 February, becomes another one in a date. */
+function isDay(day: string): boolean {
+  const midnight = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
 }
 
 function tenantOf(tenant: unknown): string {

@@ -45,6 +45,8 @@ type Unread = {
 };
 type Read = { message: ReceivedMessage; event: RecordedEvent; fault?: undefined } | Unread;
 
+type KeyedMessage = { stream: string; message: ReceivedMessage };
+
 /** What one transaction takes of one partition. */
 type Part = { batch: Batch; messages: readonly ReceivedMessage[]; nextOffset: number };
 type WaitingPart = Part & { resolve: () => void; reject: (error: unknown) => void };
@@ -180,12 +182,12 @@ export function projectFromKafka(options: {
     const { generation, applier } = await (session ??= openSession());
     const pieces = await Promise.all(parts.map(readPart));
     for (const { batch, unread } of pieces) await rejectUnread(batch, unread);
-    const moves = pieces.map(({ batch, messages, nextOffset, own }) => {
+    const moves = pieces.map(({ batch, messages, nextOffset, own, meant }) => {
       const held = claims.get(batch.partition);
       // Its batch was looked at by a claim that is void by now, and begins anew.
       if (held?.generation !== generation)
         throw new ClaimLost(`the claim on partition ${batch.partition} was given up`);
-      const position = Math.max(held.position, ...own.map((event) => event.position));
+      const position = Math.max(held.position, ...[...own, ...meant].map((one) => one.position));
       const isBehind = !batch.jumped && nextOffset < (held.nextOffset ?? 0);
       const to: Checkpoint = isBehind
         ? { position, nextOffset: held.nextOffset, mark: held.mark }
@@ -216,7 +218,8 @@ export function projectFromKafka(options: {
     );
     const unread = read.filter((one) => one.fault !== undefined);
     const own = read.flatMap(({ event }) => event ?? []);
-    return { ...part, read, unread, own, newest: await newestOf(unread, batch.partition) };
+    const ours = ofOurStreams(unread, batch.partition);
+    return { ...part, read, unread, own, ...(await foundInLog(ours)) };
   }
 
   async function rejectUnread(batch: Batch, unread: readonly Unread[]): Promise<void> {
@@ -242,23 +245,38 @@ export function projectFromKafka(options: {
     }
   }
 
-  /**
-   * An unreadable message may have been an event of the stream that its key names: the log has it, so the newest event of
-   * such a stream is applied, and what is missing before it with it.
-   */
-  async function newestOf(unread: readonly Unread[], partition: number): Promise<RecordedEvent[]> {
-    const streams = new Set<string>();
-    for (const { message } of unread) {
+  /** Unreadable messages by the streams that their keys name, where these are published here. */
+  function ofOurStreams(unread: readonly Unread[], partition: number): KeyedMessage[] {
+    return unread.flatMap(({ message }) => {
       const stream = message.key?.toString() ?? '';
       const isPublished = (parseStream(stream)?.category ?? 'tenant') !== 'tenant';
-      if (isPublished && partitionOf(stream, topic.partitions) === partition) streams.add(stream);
-    }
-    if (streams.size === 0) return [];
-    const { versions } = await log.lookUp([...streams], []);
+      const isHere = isPublished && partitionOf(stream, topic.partitions) === partition;
+      return isHere ? [{ stream, message }] : [];
+    });
+  }
+
+  /**
+   * An unreadable message may have been an event of the stream that its key names: the log has it, so the `newest` event of
+   * such a stream is applied, and what is missing before it with it. What it `meant` says how far the partition has been
+   * read: others of the partition may lie before the newest and still be to come.
+   */
+  async function foundInLog(
+    ours: readonly KeyedMessage[],
+  ): Promise<{ newest: RecordedEvent[]; meant: RecordedEvent[] }> {
     const newest: RecordedEvent[] = [];
+    const meant: RecordedEvent[] = [];
+    if (ours.length === 0) return { newest, meant };
+    const { versions } = await log.lookUp([...new Set(ours.map(({ stream }) => stream))], []);
     for (const [stream, version] of versions)
       if (version > 0) newest.push(...(await log.readStream(stream, version - 1, 1)));
-    return newest;
+    for (const { stream, message } of ours) {
+      const version = Number(message.headers['ce_streamversion']?.toString());
+      if (!Number.isInteger(version) || version < 1 || version > versions.get(stream)!) continue;
+      const events = await log.readStream(stream, version - 1, 1);
+      const id = message.headers['ce_id']?.toString();
+      meant.push(...events.filter((event) => event.id === id));
+    }
+    return { newest, meant };
   }
 
   /** Copies for people: what waits parked is kept in the database, what no log explains only here. */

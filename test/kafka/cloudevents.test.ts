@@ -67,6 +67,14 @@ test('without a tenant it is the default one, and without a time none is made up
   });
 });
 
+test.each([
+  ['2024-02-29T23:59:59.9996+23:59', '2024-02-29T00:00:59.999Z'],
+  ['9999-12-31t23:59:59.999z', '9999-12-31T23:59:59.999Z'],
+  ['1970-01-01T00:00:00Z', '1970-01-01T00:00:00.000Z'],
+])('the time %s is %s', async (ce_time, time) => {
+  expect(await read({ ...binary, ce_time }, data)).toMatchObject({ time });
+});
+
 test.each<[string, string, Record<string, string>, unknown]>([
   ['no CloudEvent', 'not_ours', {}, data],
   ['of another type', 'not_ours', { ...binary, ce_type: 'training.started' }, data],
@@ -83,6 +91,24 @@ test.each<[string, string, Record<string, string>, unknown]>([
   ['with a NUL in its source', 'bad_header', { ...binary, ce_source: 'a\u0000b' }, data],
   ['with an endless id', 'bad_header', { ...binary, ce_id: 'i'.repeat(2_000) }, data],
   ['of a time that is none', 'bad_header', { ...binary, ce_time: 'soon' }, data],
+  [
+    'of a day that there is not',
+    'bad_header',
+    { ...binary, ce_time: '2024-02-30T00:00:00Z' },
+    data,
+  ],
+  [
+    'of a time after the year 9999',
+    'bad_header',
+    { ...binary, ce_time: '9999-12-31T23:59:59-01:00' },
+    data,
+  ],
+  [
+    'of a time before 1970',
+    'bad_header',
+    { ...binary, ce_time: '0000-01-01T00:00:00+12:00' },
+    data,
+  ],
   ['of a tenant that is no slug', 'bad_header', { ...binary, ce_tenant: 'Acme Inc' }, data],
   ['with a number as its id', 'bad_header', asStructured, { ...structured, id: 7 }],
 ])('a message that is %s is %s', async (_, reason, headers, value) => {

@@ -5,6 +5,7 @@ import type { RecordedEvent } from '#events/envelope.ts';
 import { createBroker } from '#infra/kafka/broker.ts';
 import { jsonCodec } from '#infra/kafka/codec.ts';
 import { toMessage } from '#infra/kafka/envelope.ts';
+import { partitionOf } from '#infra/kafka/partition.ts';
 import type { Broker, OutgoingMessage, Producer, ReceivedMessage } from '#infra/kafka/port.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
 import type { Topics } from '#infra/kafka/topics.ts';
@@ -261,6 +262,36 @@ test('what is compressed by snappy goes to the dead letters as it is, and the ot
   await allApplied();
   expect(await deadLetters(1)).toEqual([{ reason: 'not_ours', key: 'anything' }]);
   expect(seen.crashes).toBe(0);
+});
+
+/** How far the partition of a stream is. */
+async function positionOf(stream: string): Promise<number> {
+  const partition = partitionOf(stream, topics.modelLifecycle.partitions);
+  const offsets = await findOffsets(registry.pool, 1);
+  return offsets.find((offset) => offset.partition === partition)!.position;
+}
+
+test('an event whose message cannot be read does not keep the position back', async () => {
+  const { stream } = await liveAModel(registry, 'model');
+  const events = await registry.log.readAll(0, 1000);
+  const messages = await messagesOf(events);
+  const last = messages.pop()!;
+  project('kafka');
+  const year10000 = { ...last.headers, ce_time: '+010000-01-01T00:59:59.000Z' };
+  await send([...messages, { ...last, headers: year10000 }]);
+  await allApplied();
+  expect(await positionOf(stream)).toBe(events.at(-1)!.position);
+  expect(await streamsComplete()).toBe(1);
+});
+
+test('an unreadable message counts as far as its own event, not as the newest of its stream', async () => {
+  const { stream } = await liveAModel(registry, 'model');
+  const events = await registry.log.readAll(0, 1000);
+  const [first] = await messagesOf(events);
+  project('kafka');
+  await send([{ ...first!, value: 'no JSON' }]);
+  await allApplied();
+  expect(await positionOf(stream)).toBe(events[0]!.position);
 });
 
 test('what is in the dead letters is not put there again by who reads on after it', async () => {
