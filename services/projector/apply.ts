@@ -44,12 +44,13 @@ type AppliedRows = Applied & { models: readonly Model[] };
 
 export type Applier = {
   /**
-   * Applies a batch of events in order, with its checkpoint, in one transaction.
+   * Applies a batch of events in order, with its checkpoint, in one transaction. The checkpoint is told of what is not applied, as
+   * the log has no events before it.
    * @throws what `checkpoint` throws, and what is worth trying again; then nothing was written
    */
   apply: (
     events: readonly RecordedEvent[],
-    checkpoint: (transaction: Transaction) => Promise<void>,
+    checkpoint: (transaction: Transaction, unexplained: readonly RecordedEvent[]) => Promise<void>,
   ) => Promise<AppliedRows>;
   /** The same within a transaction of the caller, who has locked the checkpoints. Slower. */
   applyWithin: (transaction: Transaction, events: readonly RecordedEvent[]) => Promise<Applied>;
@@ -391,19 +392,20 @@ export function openApplier(options: {
 
   return {
     apply: async (events, checkpoint) => {
-      let batch: Batch;
+      let batch = newBatch();
       try {
         batch = await fold(writer, events, null);
         await writer.transaction(async (transaction) => {
-          await checkpoint(transaction);
+          await checkpoint(transaction, batch.unexplained);
           await write(transaction, batch);
           await failpoint('projector:after-apply');
         });
       } catch (error) {
         if (!isOfTheValues(error)) throw error;
+        const { unexplained } = batch;
         batch = newBatch();
         await writer.transaction(async (transaction) => {
-          await checkpoint(transaction);
+          await checkpoint(transaction, unexplained);
           await applyHalves(transaction, events, batch);
         });
       }

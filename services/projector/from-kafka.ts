@@ -57,7 +57,7 @@ export function projectFromKafka(options: {
   topics: Topics;
   codec: EventCodec;
   groupId: string;
-  log: Pick<EventLog, 'readStream' | 'lookUp'>;
+  log: Pick<EventLog, 'readStream' | 'lookUp' | 'head'>;
   writer: Writer;
   views: readonly View[];
   owner: string;
@@ -73,6 +73,8 @@ export function projectFromKafka(options: {
   /** What this process may write now; begun anew whenever it learns that somebody else wrote. */
   let session: Promise<{ generation: number; applier: Applier }> | null = null;
   const claims = new Map<number, Claim>();
+  /** How far the log is at least. */
+  let headSeen = 0;
   /** Parts that the next transaction takes; one is under way at a time. */
   const waiting: WaitingPart[] = [];
   let applying: Promise<void> | null = null;
@@ -182,28 +184,45 @@ export function projectFromKafka(options: {
     const { generation, applier } = await (session ??= openSession());
     const pieces = await Promise.all(parts.map(readPart));
     for (const { batch, unread } of pieces) await rejectUnread(batch, unread);
-    const moves = pieces.map(({ batch, messages, nextOffset, own, meant }) => {
-      const held = claims.get(batch.partition);
+    const claimed = pieces.map((piece) => {
+      const held = claims.get(piece.batch.partition);
       // Its batch was looked at by a claim that is void by now, and begins anew.
       if (held?.generation !== generation)
-        throw new ClaimLost(`the claim on partition ${batch.partition} was given up`);
-      const position = Math.max(held.position, ...[...own, ...meant].map((one) => one.position));
+        throw new ClaimLost(`the claim on partition ${piece.batch.partition} was given up`);
+      return { ...piece, held };
+    });
+    const events = pieces.flatMap(({ own, newest }) => [...own, ...newest]);
+    const head = await headFor(events);
+    const moveOf = (piece: (typeof claimed)[number], unexplained: ReadonlySet<RecordedEvent>) => {
+      const { batch, messages, nextOffset, own, meant, held } = piece;
+      const positions = [...own, ...meant]
+        .filter((event) => event.position <= head && !unexplained.has(event))
+        .map((event) => event.position);
+      const position = Math.max(held.position, ...positions);
       const isBehind = !batch.jumped && nextOffset < (held.nextOffset ?? 0);
       const to: Checkpoint = isBehind
         ? { position, nextOffset: held.nextOffset, mark: held.mark }
         : { position, nextOffset, mark: markOf(messages.at(-1)!) };
       return { held, to };
+    };
+    let moves: ReturnType<typeof moveOf>[] = [];
+    const { models, ...applied } = await applier.apply(events, (transaction, unexplained) => {
+      const left = new Set(unexplained);
+      moves = claimed.map((piece) => moveOf(piece, left));
+      return advance(transaction, moves);
     });
-    const events = pieces.flatMap(({ own, newest }) => [...own, ...newest]);
-    const { models, ...applied } = await applier.apply(events, (transaction) =>
-      advance(transaction, moves),
-    );
     for (const { held, to } of moves) claims.set(held.partition, { ...held, ...to });
     unsent = pieces.flatMap(({ batch, read }) => lettersOf(applied, read, batch));
     const count = pieces.reduce((sum, { own }) => sum + own.length, 0);
     observer.changed(models.map(shownModel));
     observer.applied(count, performance.now() - startedAt, applied);
     await sendLetters();
+  }
+
+  /** How far the log is, as far as these events ask: what a foreign message says of a position beyond it is not so. */
+  async function headFor(events: readonly RecordedEvent[]): Promise<number> {
+    if (events.some(({ position }) => position > headSeen)) headSeen = (await log.head()).position;
+    return headSeen;
   }
 
   async function sendLetters(): Promise<void> {

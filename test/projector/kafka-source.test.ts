@@ -294,6 +294,34 @@ test('an unreadable message counts as far as its own event, not as the newest of
   expect(await positionOf(stream)).toBe(events[0]!.position);
 });
 
+test('what was not applied says nothing of how far the views are', async () => {
+  const { stream } = await liveAModel(registry, 'model');
+  const events = await registry.log.readAll(0, 1000);
+  const messages = await messagesOf(events);
+  const last = messages.at(-1)!;
+  const forged = (ce_streamversion: number, ce_position: number): OutgoingMessage => ({
+    ...last,
+    headers: {
+      ...last.headers,
+      ce_streamversion: String(ce_streamversion),
+      ce_position: String(ce_position),
+    },
+  });
+  const { seen } = project('kafka');
+  await send([
+    messages[0]!,
+    forged(100_000, 900_000_000),
+    forged(100_000, 20),
+    forged(1, 900_000_000),
+  ]);
+  await allApplied();
+  expect(await positionOf(stream)).toBe(events[0]!.position);
+  await send(messages);
+  await allApplied();
+  expect(await positionOf(stream)).toBe(events.at(-1)!.position);
+  expect(seen.crashes).toBe(0);
+});
+
 test('what is in the dead letters is not put there again by who reads on after it', async () => {
   const junk: OutgoingMessage = { key: 'anything', value: 'foreign', headers: {} };
   for (let nth = 0; nth < 3; nth++) {
