@@ -5,11 +5,20 @@ import { unlessAborted } from '#infra/kafka/deadline.ts';
 import { BrokerFailure } from '#infra/kafka/port.ts';
 import type { Broker, ReceivedMessage, TopicSpec } from '#infra/kafka/port.ts';
 import type { Checkpoint, Lease } from '#infra/postgres/relay-state.ts';
+import type { Logger } from '#infra/telemetry/logger.ts';
 
 /** Reading beyond the checkpoint takes about a second, and longer where Kafka has just started. */
 const readDeadlineMs = 8_000;
 /** Where nothing is known of a partition, its last messages are looked at: as many as one send may have had. */
 const tailMessagesMax = 500;
+
+/**
+ * A history's events lie close together, as only what is of tenants is left out between them. One that has nothing within so
+ * many positions before it, neither on the topic nor in the log, is somebody else's.
+ */
+const gapPositionsMax = 1_000;
+/** The newest of the events read are kept, with room for many that are somebody else's. */
+const keptEventsMax = 4_000;
 
 /** What was published is not what the log says. Publishing on would give one stream version two meanings. */
 class HistoryWentBack extends Error {
@@ -38,11 +47,13 @@ export async function comparePublished(
     topic,
     log,
     signal,
+    logger,
   }: {
     broker: Broker;
     topic: TopicSpec;
     log: Pick<EventLog, 'readEvent' | 'head'>;
     signal: AbortSignal;
+    logger: Logger;
   },
 ): Promise<'as_published' | 'made_anew'> {
   const ends = await unlessAborted(broker.topicEnds(topic.topic), signal);
@@ -57,14 +68,19 @@ export async function comparePublished(
 
   const beyond = await readBeyond(broker, topic, ends, checkpoint, signal);
   if (beyond.markIsGone) return 'made_anew';
-  if (beyond.newest === null) return 'as_published';
-  const { id, position } = beyond.newest;
-  if ((await log.readEvent(id))?.position === position) return 'as_published';
-  const head = await log.head();
-  throw new HistoryWentBack(
-    topic.topic,
-    `the topic has an event ${id} at position ${position}, which is not in the log (its head is ${head.position})`,
-  );
+  const newest = beyond.events.toSorted((one, other) => other.position - one.position);
+  const head = newest.length === 0 ? 0 : (await log.head()).position;
+  for (const [at, { id, position }] of newest.entries()) {
+    if ((await log.readEvent(id))?.position === position) return 'as_published';
+    const before = newest.slice(at + 1).find((event) => event.position < position)?.position ?? 0;
+    if (position - Math.max(before, head) <= gapPositionsMax)
+      throw new HistoryWentBack(
+        topic.topic,
+        `the topic has an event ${id} at position ${position}, which is not in the log (its head is ${head})`,
+      );
+    logger.warn({ event: id, position, head }, 'the topic has an event of somebody else');
+  }
+  return 'as_published';
 }
 
 /** Whether a partition ends before what was sent to it. */
@@ -81,16 +97,16 @@ async function readBeyond(
   broker: Broker,
   topic: TopicSpec,
   ends: ReadonlyMap<number, number>,
-  { partitions: marks }: Checkpoint,
+  { position: publishedTo, partitions: marks }: Checkpoint,
   signal: AbortSignal,
-): Promise<{ newest: Published | null; markIsGone: boolean }> {
+): Promise<{ events: readonly Published[]; markIsGone: boolean }> {
   const unread = new Map(
     ends.entries().filter(([partition, end]) => end > (marks[partition]?.offset ?? -1) + 1),
   );
   const unseen = new Set(unread.keys());
-  let newest: Published | null = null;
+  let events: Published[] = [];
   let markIsGone = false;
-  if (unread.size === 0) return { newest, markIsGone };
+  if (unread.size === 0) return { events, markIsGone };
 
   const { promise: isRead, resolve, reject } = Promise.withResolvers<void>();
   const giveUp = () => {
@@ -118,8 +134,13 @@ async function readBeyond(
         const published = publishedIn(message);
         if (message.offset === mark?.offset && published?.position !== mark.position)
           markIsGone = true;
-        if (published !== null && published.position > (newest?.position ?? 0)) newest = published;
+        // Beyond its mark a relay has sent nothing that lies before its checkpoint.
+        if (published !== null && published.position > publishedTo) events.push(published);
       }
+      if (events.length > keptEventsMax)
+        events = events
+          .sort((one, other) => other.position - one.position)
+          .slice(0, keptEventsMax / 2);
       if (nextOffset >= (ends.get(partition) ?? 0)) unread.delete(partition);
       if (unread.size === 0) resolve();
     },
@@ -132,7 +153,7 @@ async function readBeyond(
     signal.removeEventListener('abort', aborted);
     await consumer.stop();
   }
-  return { newest, markIsGone };
+  return { events, markIsGone };
 }
 
 /** Null for what is not ours: the consumers put that to the dead letters. */

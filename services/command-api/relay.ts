@@ -133,7 +133,7 @@ export function openRelay(deps: {
     let producer: Producer | null = null;
     try {
       let checkpoint: Checkpoint | null = lease.checkpoint;
-      const published = await comparePublished(lease, { broker, topic, log, signal });
+      const published = await comparePublished(lease, { broker, topic, log, signal, logger });
       if (published === 'made_anew') checkpoint = await beginAgain(epoch, checkpoint);
       producer = await broker.createProducer();
       role = 'leader';

@@ -15,6 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { EventLog } from '#events/log.ts';
 import { modelStream } from '#events/names.ts';
 import { avroCodec } from '#infra/kafka/avro-codec.ts';
+import { createBroker } from '#infra/kafka/broker.ts';
 import { registerSchemas } from '#infra/kafka/register-schemas.ts';
 import type { TopicSpec } from '#infra/kafka/port.ts';
 import { topicsOf } from '#infra/kafka/topics.ts';
@@ -414,6 +415,47 @@ test('a log that lacks what is on the topic, as a restored backup does, is not p
     [],
   );
 });
+
+test('an event of somebody else, far from all that the log has, stops no relay', async () => {
+  await appendModels(log, { models: 10, eventsEach: 2 });
+  const first = relayOf();
+  await eventually(caughtUp, healed);
+  await first.stop();
+  await sendForeign('model:default:elsewhere', 2_000_000);
+  await sendForeign('model:default:another', 3);
+  const second = relayOf();
+  await appendModels(log, { models: 1, eventsEach: 2 });
+  await eventually(caughtUp, healed);
+  expect(second.health().status).toBe('up');
+});
+
+test('a log that was begun anew beside an old topic is not published, wherever the topic is', async () => {
+  await appendModels(log, { models: 10, eventsEach: 2 });
+  await sendForeign('model:default:elsewhere', 5_000, 5_001, 5_002);
+  const relay = relayOf();
+  await eventually(() => detailOf(relay).includes('history went back'), healed);
+  expect(await messageCount()).toBe(3);
+});
+
+/** Events of a stream that the log does not know, at these positions. */
+async function sendForeign(stream: string, ...positions: readonly number[]): Promise<void> {
+  const broker = createBroker({
+    brokers: kafkaBrokers(),
+    clientId: 'foreign',
+    log: pino({ level: 'silent' }),
+  });
+  await broker.ensureTopics([topic]);
+  const producer = await broker.createProducer();
+  await producer.send(
+    topic.topic,
+    positions.map((position) => ({
+      key: stream,
+      value: '{}',
+      headers: { ce_source: 'modelog', ce_id: randomUUID(), ce_position: String(position) },
+    })),
+  );
+  await producer.close();
+}
 
 test('a log whose last published event is another, or is gone, is not published', async () => {
   await appendModels(log, { models: 10, eventsEach: 2 });
