@@ -1,9 +1,7 @@
 // How a request asks for the answer of then: `as_of`, a position of the log or an RFC 3339 time.
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-
-const earliest = new Date(0);
-const latest = new Date('9999-12-31T23:59:59.999Z');
+import { isOrdinaryTime } from '#events/days.ts';
 
 /** The query parameter of every read that can be answered as of then. */
 export const asOfQuery = {
@@ -18,7 +16,7 @@ export const asOfQuery = {
           .datetime({ offset: true })
           .transform((text) => new Date(text))
           // the years that the log can hold; the texts of other ones sort otherwise
-          .refine((at) => at >= earliest && at <= latest)
+          .refine((at) => isOrdinaryTime(at.getTime()))
           .transform((at) => ({ time: at.toISOString() })),
       ],
       'must be a position of the log, or an RFC 3339 time between 1970 and 9999',

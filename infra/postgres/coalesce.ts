@@ -1,5 +1,4 @@
 // Turns many questions of one moment into one query: what makes ten thousand of them a second a few hundred queries.
-
 import { LogUnavailable } from '#events/log.ts';
 
 /** Longer than a query waits for its connection and its answer; one that never ends must not keep its place from all after it. */

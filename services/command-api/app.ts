@@ -19,7 +19,6 @@ import { openAsk } from './ask/ask.ts';
 import { bootstrap } from './bootstrap.ts';
 import { openWarnOfChildren } from './children.ts';
 import { askMetrics, eventStreamsGauge } from './metrics.ts';
-import { openModelsInScope } from './models-in-scope.ts';
 import { nameRefusedPromotions } from './refused-promotions.ts';
 import { openRegistration } from './register-version.ts';
 import { openRelay } from './relay.ts';
@@ -100,8 +99,7 @@ export function commandApiApp(deps: {
   const plans = openRetentionPlans(pool);
   const judging = openJudging({ streams, kept });
   const orders = openRetentionOrders({ ask, streams, plans, judging, now: clock.now });
-  const modelsInScope = openModelsInScope(pool);
-  const plan = openRetentionPlanning({ streams, plans, modelsInScope, judging, now: clock.now });
+  const plan = openRetentionPlanning({ streams, plans, judging, now: clock.now });
   const settle = openSettle({ ask, streams });
   const registerVersion = openRegistration({ ask, resolve });
   const submitTraining = openTraining(registerVersion);

@@ -1,5 +1,6 @@
 // What callers may send: every field of a model, a version and a deployment, parsed once at the edge.
 import { z } from 'zod';
+import { isOrdinaryTime } from '#events/days.ts';
 import type { NewVersion, VersionRef } from '#events/model/commands.ts';
 import { splits, strategies } from '#events/model/shapes.ts';
 import type { ModelEventData } from '#events/model/events.ts';
@@ -17,9 +18,6 @@ const urlCharactersMax = 2_048;
 const metricsMax = 1_000;
 const filesMax = 10_000;
 const listMax = 1_000;
-
-const earliestTime = new Date(0);
-const latestTime = new Date('9999-12-31T23:59:59.999Z');
 
 const word = z
   .string()
@@ -65,7 +63,7 @@ export const patchedTags = limited(z.record(tagKey, tagValue.nullable()), tagsMa
 const time = z.iso
   .datetime({ offset: true })
   .transform((text) => new Date(text))
-  .refine((at) => at >= earliestTime && at <= latestTime, 'must be between 1970 and 9999')
+  .refine((at) => isOrdinaryTime(at.getTime()), 'must be between 1970 and 9999')
   .transform((at) => at.toISOString());
 
 export const modelFields = {

@@ -7,7 +7,6 @@ import { newId } from '#infra/ids.ts';
 import { forbidden } from '#infra/http/forbidden.ts';
 import { Problem } from '#infra/http/problems.ts';
 import { modelKind } from './kinds.ts';
-import type { ModelsInScope } from './models-in-scope.ts';
 import type { CommandHead } from './request.ts';
 import { named } from './retention-judging.ts';
 import type { Judging } from './retention-judging.ts';
@@ -24,11 +23,10 @@ const modelsAtOnce = 4;
 export function openRetentionPlanning(deps: {
   streams: Streams;
   plans: RetentionPlans;
-  modelsInScope: ModelsInScope;
   judging: Judging;
   now: () => Date;
 }) {
-  const { streams, plans, modelsInScope, judging, now } = deps;
+  const { streams, plans, judging, now } = deps;
 
   /** What an order would do to a model now. */
   async function judged(stream: string, version: number, order: OrderScope, by: Principal) {
@@ -69,9 +67,10 @@ export function openRetentionPlanning(deps: {
     asked: OrderScope & { stream: string | null; after: string; model: string | null },
   ) {
     const { retention_count, stream } = asked;
+    // what a page is counted by and goes on behind is told, so there is nothing in it that the caller may not see
     const page =
       stream === null
-        ? await seenBy(by, asked.after)
+        ? await plans.models(by.tenant, by.sees, asked.after, plannedModelsMax)
         : [{ stream, version: await versionOf(stream) }];
     const shown: Judged[] = [];
     let lookedAt = 0;
@@ -131,12 +130,6 @@ export function openRetentionPlanning(deps: {
         .toSorted((left, right) => left.number - right.number),
     })),
   });
-
-  /** What a page is counted by and goes on behind is told, so there is nothing in it that the caller may not see. */
-  const seenBy = ({ tenant, sees }: Principal, after: string) =>
-    sees === null
-      ? plans.models(tenant, after, plannedModelsMax)
-      : modelsInScope(tenant, sees, after, plannedModelsMax);
 
   async function versionOf(stream: string): Promise<number> {
     const folded = await streams.load(modelKind, stream);

@@ -1,5 +1,6 @@
 // Plans of retention: kept so that what somebody has looked at is what is carried out, with a bound and an end.
 import type { Pool } from 'pg';
+import type { Scope } from '#events/access.ts';
 import { Problem } from '#infra/http/problems.ts';
 
 /** Long enough to ask a colleague; what changes meanwhile is decided again when the plan is carried out. */
@@ -32,9 +33,13 @@ export type RetentionPlans = {
   }) => Promise<{ plan_id: string; expires_at: string }>;
   /** @throws Problem `plan_not_found`, also of another tenant; `plan_expired` */
   find: (tenant: string, planId: string, now: Date) => Promise<RetentionPlan>;
-  /** The models of a tenant, a page of them in one order: each stream with its version. */
+  /**
+   * The models of a tenant, a page of them in one order: each stream with its version.
+   * @param sees of those who see some teams and projects only, so that they meet no others; null: all
+   */
   models: (
     tenant: string,
+    sees: readonly Scope[] | null,
     afterModelId: string,
     limit: number,
   ) => Promise<{ stream: string; version: number }[]>;
@@ -75,13 +80,24 @@ export const openRetentionPlans = (pool: Pool): RetentionPlans => ({
     return found.plan;
   },
 
-  async models(tenant, afterModelId, limit) {
-    const { rows } = await pool.query<{ stream: string; version: number }>({
-      name: 'models_to_plan_for',
-      text: `select stream, version from log.streams
-             where stream > $1 || $2 and stream < $3 order by stream limit $4`,
-      values: [`model:${tenant}:`, afterModelId, `model:${tenant};`, limit],
-    });
+  async models(tenant, sees, afterModelId, limit) {
+    const after = `model:${tenant}:${afterModelId}`;
+    const { rows } = await pool.query<{ stream: string; version: number }>(
+      sees === null
+        ? {
+            name: 'models_to_plan_for',
+            text: `select stream, version from log.streams
+                   where stream > $1 and stream < $2 order by stream limit $3`,
+            values: [after, `model:${tenant};`, limit],
+          }
+        : {
+            name: 'models_in_scope_to_plan_for',
+            text: `select stream, version from log.streams
+                   where stream in (select stream from log.model_scopes where tenant = $1 and scope = any($2) and stream > $3)
+                   order by stream limit $4`,
+            values: [tenant, sees, after, limit],
+          },
+    );
     return rows;
   },
 });
