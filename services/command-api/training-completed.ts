@@ -34,24 +34,22 @@ export const trainingActor = (source: string): Actor => ({
 });
 
 /**
- * The id of an event's command. By Kafka, and from a service that reports for the whole tenant, source and id are believed;
- * from anybody else they are the caller's own, who would otherwise keep a pipeline's trainings out by telling their ids first.
+ * The id of an event's command. By Kafka, and from who reports for the whole tenant, source and id are believed; from who does
+ * for a team or project they are the caller's own: they would keep a pipeline of others out by telling its ids first.
  */
 function commandIdOfEvent(
   { tenant, source, id }: TrainingCompleted,
   principal?: Principal,
 ): string {
-  const isBelieved =
-    principal === undefined ||
-    (principal.subject_type === 'service' && principal.everywhere.has('training:report'));
+  const isBelieved = principal === undefined || principal.everywhere.has('training:report');
   return isBelieved
     ? commandIdOf('training', tenant, source, id)
     : commandIdOf('training-told', tenant, principal.subject, JSON.stringify([source, id]));
 }
 
 /**
- * How to submit an event. The same tenant, source and id always make one version, whichever way they come; told by others
- * than services, one for each of these.
+ * How to submit an event. The same tenant, source and id always make one version, whichever way they come; told by who reports
+ * for a team or project, one for each of these.
  * @throws Problem for a refusal; `key_reused` where the id came before with other data
  */
 export function openTraining(registerVersion: RegisterVersion): SubmitTraining {

@@ -32,7 +32,7 @@ export function trainingRoutes(
         schema: {
           summary: 'Tell of a finished training, as a CloudEvent of type training.completed',
           description:
-            'Structured (`application/cloudevents+json`) or binary (`ce-id`, `ce-source`, … as headers, the data as the body). The same source and id make one version, however often they come and whichever way; told with a key that is not of a service for the whole tenant, one for each subject.',
+            'Structured (`application/cloudevents+json`) or binary (`ce-id`, `ce-source`, … as headers, the data as the body). The same source and id make one version, however often they come and whichever way; told by who may for a team or project only, one for each subject.',
           tags: ['training'],
           body: anObject,
           querystring: noQuery,
